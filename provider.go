@@ -1,0 +1,44 @@
+package runnel
+
+import (
+	"context"
+	"iter"
+)
+
+// A Provider speaks one vendor's API for one model.
+type Provider interface {
+	// Generate sends p and yields what the model produces, in order. The last
+	// delta has End set. The sequence ends after its first error; a stream that
+	// stops without its vendor's terminal event is an error too. Leaving the
+	// loop early, or cancelling ctx, releases the upstream connection.
+	//
+	// Errors are of type [*Error]: Limited and Unavailable may succeed when
+	// repeated, after RetryAfter if it is set; every other kind will not.
+	// Generate never retries by itself. It may be called concurrently.
+	Generate(ctx context.Context, p Prompt) iter.Seq2[Delta, error]
+}
+
+// A Delta is one fragment of a model's output as the provider sent it. Exactly
+// one field is set, but for End, which may stand alone or with nothing else.
+type Delta struct {
+	Text      string
+	Reasoning string
+	Tool      *ToolDelta
+	End       *End
+}
+
+// A ToolDelta is a fragment of a tool call. The first fragment of a call has
+// its ID and Name; the Input fragments, joined, are a JSON object.
+type ToolDelta struct {
+	Index int    `json:"index"` // counts the calls of one generation from 0
+	ID    string `json:"id,omitempty"`
+	Name  string `json:"name,omitempty"`
+	Input string `json:"input,omitempty"`
+}
+
+// An End is a model's own statement that it has finished.
+type End struct {
+	StopReason StopReason
+	Usage      *Usage // nil if the vendor did not report it
+	Model      string // as the vendor names it; may be empty
+}

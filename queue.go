@@ -1,0 +1,98 @@
+package runnel
+
+import (
+	"context"
+	"time"
+)
+
+// A Queue holds accepted prompts until their generation has ended. All methods
+// may be called concurrently.
+type Queue interface {
+	// Enqueue stores p durably: when it returns nil, p survives a crash and a
+	// power cut. A prompt of the same generation id is stored once. If
+	// exclusive is set and the session already has a prompt in the queue, the
+	// error is of kind Conflict.
+	Enqueue(ctx context.Context, p Prompt, exclusive bool) error
+
+	// Dequeue waits for a prompt that no one holds, oldest first, and leases
+	// it to the caller. A lease that is not renewed within [Queue.LeaseTime]
+	// is void, and its prompt is given to the next caller.
+	Dequeue(ctx context.Context) (Lease, error)
+
+	// LeaseTime is how long a lease lasts after Dequeue and each renewal.
+	LeaseTime() time.Duration
+
+	// Waiting returns the prompts of a session that are in the queue, leased
+	// or not, oldest first, at most 1,000.
+	Waiting(ctx context.Context, id SessionID) ([]Prompt, error)
+
+	// Find returns the queued prompt of one generation, or a NotFound error.
+	Find(ctx context.Context, id SessionID, gen GenerationID) (Prompt, error)
+
+	// Depth returns how many prompts the queue holds, leased or not.
+	Depth(ctx context.Context) (int, error)
+}
+
+// A Lease is the temporary right to work on a queued prompt.
+type Lease interface {
+	// Prompt returns the leased prompt.
+	Prompt() Prompt
+	// First reports whether no earlier prompt of the same session is still in
+	// the queue.
+	First(ctx context.Context) (bool, error)
+	// Renew makes the lease last another [Queue.LeaseTime].
+	Renew(ctx context.Context) error
+	// Remove takes the prompt off the queue for good.
+	Remove(ctx context.Context) error
+	// Release gives the prompt back, to be leased again at once.
+	Release(ctx context.Context) error
+}
+
+// A Ledger keeps one durable record per generation, and from it each session's
+// history. All methods may be called concurrently.
+type Ledger interface {
+	// Run returns the record of a generation, or an [Error] of kind NotFound.
+	Run(ctx context.Context, id SessionID, gen GenerationID) (Run, error)
+
+	// PutRun stores r durably in place of the revision it carries (zero: there
+	// must be none) and returns it with its new revision. If the record has
+	// changed meanwhile the error is of kind Conflict and nothing is stored.
+	PutRun(ctx context.Context, r Run) (Run, error)
+
+	// Turns returns the records of a session's ended generations in the order
+	// in which the generations were accepted: the last limit of them, or all
+	// if limit is 0.
+	Turns(ctx context.Context, id SessionID, limit int) ([]Turn, error)
+
+	// Locate returns the session of a generation that was accepted within the
+	// log's retention, or an [Error] of kind NotFound. Index makes it known.
+	Locate(ctx context.Context, gen GenerationID) (SessionID, error)
+	Index(ctx context.Context, id SessionID, gen GenerationID) error
+
+	// Ended calls f for the records of generations that ended since the given
+	// time, in no particular order, until f returns an error.
+	Ended(ctx context.Context, since time.Time, f func(Run) error) error
+
+	// Reserve stores value under an idempotency key for a day, unless there is
+	// one; it returns what is stored, and whether that was there before.
+	Reserve(ctx context.Context, key, value string) (stored string, existed bool, err error)
+
+	// NotifyCancel tells every node's [Ledger.Cancels] that a stop was asked
+	// for. It may be lost; the record is what counts.
+	NotifyCancel(gen GenerationID) error
+	// Cancels calls f, one call at a time, for each NotifyCancel on any node,
+	// until ctx is done. ready, if not nil, is called once none can be missed.
+	Cancels(ctx context.Context, ready func(), f func(GenerationID)) error
+}
+
+// An Engine is where everything durable lives.
+type Engine interface {
+	Log
+	Queue
+	Ledger
+
+	// Durability says in words, for the operator, what survives what.
+	Durability() string
+	// Check returns nil while the engine can accept prompts, and why not otherwise.
+	Check(ctx context.Context) error
+}

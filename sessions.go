@@ -1,0 +1,58 @@
+package runnel
+
+import "context"
+
+// Sessions is what a transport may ask of the core. All methods may be called
+// concurrently. The caller's [Principal] travels in ctx. Errors are of type
+// [*Error] unless ctx ended the call.
+type Sessions interface {
+	// Submit accepts a prompt. When it returns nil the prompt is durable, will
+	// be answered, and the answer ends with exactly one terminal event,
+	// whatever becomes of the caller, the worker or the process.
+	Submit(ctx context.Context, s Submission) (Receipt, error)
+
+	// Read returns at least one event of the session after the given position,
+	// waiting for one if need be, as [Log.Read] does. A reader whose cursor a
+	// crash has made void gets a reset: for each generation that it may have
+	// seen differently, an [EventReset] with the text so far and what else is
+	// needed to go on. Only the last event of a reset has a cursor, so that a
+	// reader who is interrupted within gets it again.
+	Read(ctx context.Context, id SessionID, after Cursor) ([]Event, error)
+
+	// End returns the position of the session's last event.
+	End(ctx context.Context, id SessionID) (Cursor, error)
+
+	// Cancel asks for a generation to be stopped, durably, and returns how it
+	// stands. Stopping one that has ended changes nothing.
+	Cancel(ctx context.Context, gen GenerationID) (Generation, error)
+
+	// Generation returns how a generation stands.
+	Generation(ctx context.Context, gen GenerationID) (Generation, error)
+
+	// Transcript returns what a session has said so far. An unknown session
+	// is empty: sessions begin to exist with their first prompt.
+	Transcript(ctx context.Context, id SessionID) (Transcript, error)
+
+	// Publish appends an event from outside to a session.
+	Publish(ctx context.Context, ev Event) (Cursor, error)
+}
+
+// A Submission is a prompt on its way in. The core fills in the prompt's
+// Generation, AcceptedAt and Cursor.
+type Submission struct {
+	Prompt Prompt
+	// IdempotencyKey makes repeating the submission within a day harmless: the
+	// same key and prompt return the same generation, the same key with
+	// another prompt is a Conflict. Empty means none.
+	IdempotencyKey string
+}
+
+// A Receipt says that a prompt was accepted.
+type Receipt struct {
+	Session    SessionID    `json:"session"`
+	Generation GenerationID `json:"generation"`
+	// Cursor lies before the generation's first event.
+	Cursor Cursor `json:"cursor"`
+	// Repeated is true if an earlier submission with the same key did it.
+	Repeated bool `json:"repeated,omitempty"`
+}

@@ -39,7 +39,7 @@ type Log interface {
 type Writer interface {
 	// Append stores ev as the session's next event, whatever others append
 	// meanwhile, and returns its position. It returns [ErrFenced] and stores
-	// nothing once the log holds an event of a newer attempt of the
-	// generation, or its terminal event.
+	// nothing if, since the call of [Log.Writer], the session has got an event
+	// of a newer attempt of the generation, or its terminal event.
 	Append(ctx context.Context, ev Event) (Cursor, error)
 }

@@ -61,7 +61,7 @@ func decodeDelta(data []byte, ev *runnel.Event) bool {
 		return false
 	}
 	gen, rest, ok := bytes.Cut(rest, []byte(`","attempt":`))
-	if !ok || bytes.IndexByte(gen, '\\') >= 0 || bytes.IndexByte(gen, '"') >= 0 || !utf8.Valid(gen) {
+	if !ok {
 		return false
 	}
 	attempt, rest, ok := bytes.Cut(rest, []byte(`,"text":"`))
@@ -72,15 +72,19 @@ func decodeDelta(data []byte, ev *runnel.Event) bool {
 	if !ok {
 		return false
 	}
-	n, err := strconv.Atoi(string(attempt))
-	if err != nil || (attempt[0] != '-' && (attempt[0] < '0' || attempt[0] > '9')) {
+	n, err := strconv.ParseUint(string(attempt), 10, 31)
+	if err != nil || (len(attempt) > 1 && attempt[0] == '0') {
+		return false
+	}
+	id, ok := unescape(gen)
+	if !ok {
 		return false
 	}
 	s, ok := unescape(text)
 	if !ok {
 		return false
 	}
-	ev.Type, ev.Generation, ev.Attempt, ev.Text = runnel.EventDelta, runnel.GenerationID(gen), n, s
+	ev.Type, ev.Generation, ev.Attempt, ev.Text = runnel.EventDelta, runnel.GenerationID(id), int(n), s
 	return true
 }
 

@@ -42,3 +42,9 @@ type End struct {
 	Usage      *Usage // nil if the vendor did not report it
 	Model      string // as the vendor names it; may be empty
 }
+
+// A Candidate is one model that a route may use.
+type Candidate struct {
+	Name     string // such as openai/gpt-5-mini; shown to clients
+	Provider Provider
+}

@@ -32,9 +32,6 @@ type Sessions interface {
 	// Transcript returns what a session has said so far. An unknown session
 	// is empty: sessions begin to exist with their first prompt.
 	Transcript(ctx context.Context, id SessionID) (Transcript, error)
-
-	// Publish appends an event from outside to a session.
-	Publish(ctx context.Context, ev Event) (Cursor, error)
 }
 
 // A Submission is a prompt on its way in. The core fills in the prompt's

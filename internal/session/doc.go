@@ -1,0 +1,21 @@
+// Package session is the core: it accepts prompts, runs generations and serves
+// readers. It implements [runnel.Sessions] on a [runnel.Engine].
+//
+// What it promises, and where:
+//
+//   - An accepted prompt is durable, and repeating it with the same key is
+//     harmless (submit.go).
+//   - Every prompt is worked on by whoever holds its lease; the prompts of one
+//     session run one after the other (worker.go).
+//   - A generation belongs to its session, not to a connection. Only Cancel and
+//     the time-outs end it early (generation.go, cancel.go).
+//   - The first fragment of an answer is stored at once, later ones in groups
+//     (outlet.go). Before the first one a failed call is repeated and then
+//     falls over to the route's next model (call.go).
+//   - Exactly one terminal event ends a generation: the turn is committed
+//     first, by compare-and-swap, the event follows from it, and a start puts
+//     it back if a crash took it (finish.go, recover.go).
+//   - A reader whose cursor a crash has made void gets a reset (reset.go).
+//
+// All goroutines belong to [Service.Run] and have ended when it returns.
+package session

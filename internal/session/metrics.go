@@ -1,0 +1,38 @@
+package session
+
+import (
+	"time"
+
+	"github.com/runnelhq/runnel"
+)
+
+// Metrics is told what happens to generations. Its methods are called from
+// many goroutines, TokenGap once per fragment: they must be cheap and must not
+// block.
+type Metrics interface {
+	// Accepted reports how long it took to make a prompt durable.
+	Accepted(took time.Duration)
+	// Started reports that an attempt began to run.
+	Started(model string)
+	// FirstToken reports the time from acceptance to the first fragment.
+	FirstToken(model string, after time.Duration)
+	// TokenGap reports the time between two fragments.
+	TokenGap(model string, gap time.Duration)
+	// Retried reports a call that failed before its first fragment and is
+	// repeated or falls over.
+	Retried(model string, kind runnel.Kind)
+	// Appended reports that an event was stored.
+	Appended()
+	// Ended reports the end of a generation whose attempt ran here.
+	Ended(model string, state runnel.State, took time.Duration)
+}
+
+type noMetrics struct{}
+
+func (noMetrics) Accepted(time.Duration)                    {}
+func (noMetrics) Started(string)                            {}
+func (noMetrics) FirstToken(string, time.Duration)          {}
+func (noMetrics) TokenGap(string, time.Duration)            {}
+func (noMetrics) Retried(string, runnel.Kind)               {}
+func (noMetrics) Appended()                                 {}
+func (noMetrics) Ended(string, runnel.State, time.Duration) {}

@@ -224,6 +224,7 @@ func TestOpen(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	f.Add("hello", 3)
 	f.Add(strings.Repeat("\u3000é\xff", 200), 90)
+	f.Add(strings.Repeat("\x80", 200), 0) // no rune starts anywhere
 	f.Fuzz(func(t *testing.T, question string, tokens int) {
 		cfg := echo.Config{Tokens: max(0, tokens%500), Tool: true}
 		got, err := generate(t.Context(), echo.New(cfg), ask(question))

@@ -120,7 +120,7 @@ func beginning(question string) string {
 		return line
 	}
 	cut := limit
-	for !utf8.RuneStart(line[cut]) {
+	for cut > 0 && !utf8.RuneStart(line[cut]) {
 		cut--
 	}
 	if space := strings.LastIndexByte(line[:cut], ' '); space > limit/2 {

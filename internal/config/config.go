@@ -1,0 +1,61 @@
+package config
+
+import "time"
+
+// Config is every setting of a node. The tags of a field are its definition:
+//
+//	name     in kebab case; flag, variable and file key follow from it
+//	default  as a user would write it; empty is the zero value
+//	group    heads the setting in --help and in the printed configuration
+//	help     one sentence, without its full stop
+//	arg      stands for the value in --help
+//	min max  limits, as a user would write them
+//	oneof    the allowed words
+//	only     "file": the setting has neither flag nor variable
+type Config struct {
+	Listen       string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
+	Insecure     bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
+	DataDir      string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
+	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"0s" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
+	LogLevel     string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
+	LogFormat    string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
+
+	Model             []string            `name:"model" default:"echo" group:"Models" arg:"PROVIDER/MODEL?SETTINGS" help:"The default model; further ones, after commas, take over when it fails"`
+	Models            map[string][]string `name:"models" only:"file" group:"Models" help:"Named routes: what clients may ask for by name, and which models answer, in order of preference"`
+	Retries           int                 `name:"retries" default:"2" min:"0" max:"10" group:"Models" arg:"N" help:"How often a call is repeated on the same model before its first token"`
+	Attempts          int                 `name:"attempts" default:"5" min:"1" max:"100" group:"Models" arg:"N" help:"After how many crashed workers a prompt fails for good"`
+	FirstTokenTimeout time.Duration       `name:"first-token-timeout" default:"60s" min:"100ms" max:"1h" group:"Models" arg:"TIME" help:"How long a model may take to its first token"`
+	TokenTimeout      time.Duration       `name:"token-timeout" default:"60s" min:"100ms" max:"1h" group:"Models" arg:"TIME" help:"How long a model may be silent between two tokens"`
+	TotalTimeout      time.Duration       `name:"total-timeout" default:"15m" min:"1s" max:"24h" group:"Models" arg:"TIME" help:"How long a generation may take"`
+
+	SessionMode    string        `name:"session-mode" default:"queue" oneof:"queue reject parallel" group:"Sessions" arg:"MODE" help:"What becomes of a prompt whose session is busy"`
+	HistoryTurns   int           `name:"history-turns" default:"20" min:"0" max:"1000" group:"Sessions" arg:"N" help:"How many earlier turns go along with a prompt"`
+	MaxPrompt      Size          `name:"max-prompt" default:"1MiB" min:"1KiB" max:"4MiB" group:"Sessions" arg:"SIZE" help:"The longest prompt that is accepted"`
+	MaxGenerations int           `name:"max-generations" default:"1024" min:"1" max:"10000" group:"Sessions" arg:"N" help:"How many generations may run on this node at once; the others wait"`
+	Retention      time.Duration `name:"retention" default:"72h" min:"1m" max:"87600h" group:"Sessions" arg:"TIME" help:"How long events can be read again"`
+	TurnRetention  time.Duration `name:"turn-retention" default:"0s" min:"0s" max:"87600h" group:"Sessions" arg:"TIME" help:"How long finished turns are kept; 0 is for ever"`
+
+	FlushChunks   int           `name:"flush-chunks" default:"64" min:"1" max:"4096" group:"Delivery" arg:"N" help:"How many tokens may be joined to one event"`
+	FlushInterval time.Duration `name:"flush-interval" default:"20ms" min:"0s" max:"10s" group:"Delivery" arg:"TIME" help:"How long a token may wait to be joined with others; the first never waits"`
+	Heartbeat     time.Duration `name:"heartbeat" default:"15s" min:"100ms" max:"10m" group:"Delivery" arg:"TIME" help:"How often a quiet stream shows that it lives"`
+	WriteTimeout  time.Duration `name:"write-timeout" default:"30s" min:"100ms" max:"10m" group:"Delivery" arg:"TIME" help:"How long a viewer may block a write before it is cut off"`
+	CORSOrigins   []string      `name:"cors-origins" group:"Delivery" arg:"ORIGIN,..." help:"Web origins whose pages may use this node; * is any"`
+
+	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
+	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`
+	NATSReplicas int      `name:"nats-replicas" default:"1" min:"1" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored"`
+}
+
+// Default returns the configuration that holds when nobody sets anything.
+func Default() Config {
+	var c Config
+	for _, s := range Settings() {
+		if s.Default == "" {
+			continue
+		}
+		if err := s.set(&c, []string{s.Default}); err != nil {
+			panic("config: bad default of " + s.Name + ": " + err.Error())
+		}
+	}
+	return c
+}

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+)
+
+// A settingError is about the value of one setting.
+type settingError struct {
+	name string // of the setting
+	msg  string
+}
+
+func (e *settingError) Error() string { return "--" + e.name + ": " + e.msg }
+
+func invalid(name, format string, args ...any) error {
+	return &settingError{name: name, msg: fmt.Sprintf(format, args...)}
+}
+
+// Validate reports the first thing that is wrong with c beyond what the tags of
+// its fields say.
+func (c *Config) Validate() error {
+	if err := c.validateListen(); err != nil {
+		return err
+	}
+	if c.DataDir == "" && len(c.NATSURL) == 0 {
+		return invalid("data-dir", "the folder of the log has no name")
+	}
+	if len(c.Model) == 0 {
+		return invalid("model", "there must be a model; echo needs nothing")
+	}
+	for _, u := range c.NATSURL {
+		if err := validateNATSURL(u); err != nil {
+			return err
+		}
+	}
+	if len(c.NATSURL) == 0 && (c.NATSCreds != "" || c.NATSReplicas > 1) {
+		name := "nats-creds"
+		if c.NATSCreds == "" {
+			name = "nats-replicas"
+		}
+		return invalid(name, "it has no effect without --nats-url")
+	}
+	for _, o := range c.CORSOrigins {
+		if err := validateOrigin(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateListen() error {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return invalid("listen", "%q is not an address; write HOST:PORT, such as 127.0.0.1:8080", c.Listen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return invalid("listen", "%q is not a port; allowed: 0 to 65535", port)
+	}
+	if c.Insecure || loopback(host) {
+		return nil
+	}
+	return invalid("listen", `%s can be reached from other machines, and no credentials are configured:
+anyone there could read every session and spend your money on models.
+Listen on 127.0.0.1 and put a proxy that checks its callers in front,
+or pass --insecure if everyone who can reach this address may use it.`, c.Listen)
+}
+
+// loopback reports whether only this machine can connect to host. Names are
+// not looked up: what they mean may change.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func validateNATSURL(text string) error {
+	const example = "write it like nats://host:4222"
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		// The text may hold a password.
+		return invalid("nats-url", "it is not a URL; %s", example)
+	}
+	switch u.Scheme {
+	case "nats", "tls", "ws", "wss":
+		return nil
+	}
+	return invalid("nats-url", "%q is not a scheme for NATS; allowed: nats, tls, ws or wss; %s", u.Scheme, example)
+}
+
+func validateOrigin(text string) error {
+	if text == "*" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return invalid("cors-origins", "%q is not an origin; write scheme and host, such as https://chat.example.com, or *", text)
+	}
+	return nil
+}

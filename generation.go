@@ -79,6 +79,7 @@ type Run struct {
 	State      State        `json:"state"`
 	Attempt    int          `json:"attempt"`           // 0 before the first
 	Owner      string       `json:"owner,omitempty"`   // the node that runs it
+	Model      string       `json:"model,omitempty"`   // the first model asked
 	Cancel     bool         `json:"cancel,omitempty"`  // a stop was asked for
 	Accepted   time.Time    `json:"accepted,omitzero"` // when the prompt was accepted
 	Started    time.Time    `json:"started,omitzero"`  // when the last attempt began

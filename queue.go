@@ -69,9 +69,10 @@ type Ledger interface {
 	Locate(ctx context.Context, gen GenerationID) (SessionID, error)
 	Index(ctx context.Context, id SessionID, gen GenerationID) error
 
-	// Ended calls f for the records of generations that ended since the given
-	// time, in no particular order, until f returns an error.
-	Ended(ctx context.Context, since time.Time, f func(Run) error) error
+	// Ended calls f for the records of the generations that ended last: within
+	// the given time before the last one that did. The order is not defined;
+	// an error of f ends it and is returned.
+	Ended(ctx context.Context, within time.Duration, f func(Run) error) error
 
 	// Reserve stores value under an idempotency key for a day, unless there is
 	// one; it returns what is stored, and whether that was there before.

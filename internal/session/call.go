@@ -1,0 +1,134 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/runnelhq/runnel"
+)
+
+const (
+	retryBase = 200 * time.Millisecond // doubled at each repetition
+	// maxRetryAfter is the longest wait that a vendor may ask for before it is
+	// better to ask another model, or to say so.
+	maxRetryAfter = 10 * time.Second
+)
+
+// call asks the candidates in turn and adds what comes to out. Until the first
+// fragment a failure that may pass is repeated, and then, or if it may not
+// pass, falls over to the next candidate. After it, a failure is the end.
+func (g *generation) call(ctx context.Context, candidates []runnel.Candidate, out *outlet) (*runnel.End, error) {
+	s := g.s
+	p, err := g.withHistory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range candidates {
+		out.started(c.Name)
+		for try := 0; ; try++ {
+			end, began, err := g.callOnce(ctx, c, p, out)
+			if err == nil || began || ctx.Err() != nil {
+				return end, err
+			}
+			s.metrics.Retried(c.Name, runnel.KindOf(err))
+			s.log.WarnContext(ctx, "a model call failed before its first token", "generation_id", p.Generation, "model", c.Name, "try", try+1, "err", err)
+			wait, again := retryDelay(err, try)
+			if !again || try >= s.cfg.Retries {
+				if i == len(candidates)-1 || runnel.KindOf(err) == runnel.Invalid {
+					return nil, err
+				}
+				break
+			}
+			if !pause(ctx, wait) {
+				return nil, context.Cause(ctx)
+			}
+		}
+	}
+	return nil, errors.New("session: a route without a model")
+}
+
+// retryDelay says whether a failed call is worth repeating, and after how long.
+func retryDelay(err error, try int) (time.Duration, bool) {
+	e, ok := errors.AsType[*runnel.Error](err)
+	if !ok || (e.Kind != runnel.Limited && e.Kind != runnel.Unavailable) || e.RetryAfter > maxRetryAfter {
+		return 0, false
+	}
+	backoff := retryBase << min(try, 5)
+	return max(e.RetryAfter, backoff/2+rand.N(backoff)), true
+}
+
+// callOnce makes one call. It reports whether any fragment came.
+func (g *generation) callOnce(ctx context.Context, c runnel.Candidate, p runnel.Prompt, out *outlet) (end *runnel.End, began bool, err error) {
+	cfg := &g.s.cfg
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(cfg.FirstTokenTimeout, func() {
+		cancel(runnel.Errorf(runnel.Unavailable, "the model was silent for too long"))
+	})
+	defer silence.Stop()
+
+	var last time.Time
+	for d, err := range c.Provider.Generate(ctx, p) {
+		if err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return nil, began, err
+		}
+		if d.End != nil {
+			return d.End, began, nil
+		}
+		now := time.Now()
+		if began {
+			g.s.metrics.TokenGap(c.Name, now.Sub(last))
+		} else {
+			began = true
+			g.s.metrics.FirstToken(c.Name, now.Sub(p.AcceptedAt))
+		}
+		last = now
+		out.add(ctx, &d)
+		silence.Reset(cfg.TokenTimeout)
+	}
+	if ctx.Err() != nil {
+		return nil, began, context.Cause(ctx)
+	}
+	return nil, began, runnel.Errorf(runnel.Unavailable, "the model's stream ended before its answer was complete")
+}
+
+// withHistory returns the prompt as the model gets it.
+func (g *generation) withHistory(ctx context.Context) (runnel.Prompt, error) {
+	p := g.prompt
+	if !p.History || g.s.cfg.HistoryTurns <= 0 {
+		return p, nil
+	}
+	turns, err := g.s.engine.Turns(ctx, p.Session, g.s.cfg.HistoryTurns)
+	if err != nil {
+		return p, err
+	}
+	var messages []runnel.Message
+	for _, t := range turns {
+		if t.Text == "" || t.Generation == p.Generation {
+			continue // an unanswered question would confuse the roles
+		}
+		messages = append(messages, t.Prompt...)
+		messages = append(messages, runnel.TextMessage(runnel.Assistant, t.Text))
+	}
+	p.Messages = append(messages, p.Messages...)
+	return p, nil
+}
+
+// toolInput returns joined input fragments as a JSON object. What a model cut
+// short is kept as a JSON string.
+func toolInput(joined string) json.RawMessage {
+	if joined == "" {
+		return json.RawMessage("{}")
+	}
+	if json.Valid([]byte(joined)) {
+		return json.RawMessage(joined)
+	}
+	quoted, _ := json.Marshal(joined) // cannot fail for a string
+	return quoted
+}

@@ -1,0 +1,224 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/runnelhq/runnel"
+)
+
+// A generation is the work of this node on one leased prompt.
+type generation struct {
+	s      *Service
+	prompt runnel.Prompt
+	nudge  chan struct{} // holds one: the turn may have come
+
+	// Owned by the goroutine that runs work.
+	writer runnel.Writer
+	run    runnel.Run
+	first  time.Time // of the first fragment
+
+	mu     sync.Mutex
+	lease  runnel.Lease
+	cancel context.CancelCauseFunc
+	cause  error // an interrupt that came before cancel was known
+}
+
+func (g *generation) setLease(l runnel.Lease) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lease = l
+}
+
+func (g *generation) currentLease() runnel.Lease {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lease
+}
+
+// interrupt ends the work early, for the given reason. The first reason counts.
+func (g *generation) interrupt(cause error) {
+	g.mu.Lock()
+	cancel := g.cancel
+	if cancel == nil && g.cause == nil {
+		g.cause = cause
+	}
+	g.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+}
+
+func (g *generation) onInterrupt(cancel context.CancelCauseFunc) {
+	g.mu.Lock()
+	g.cancel = cancel
+	cause := g.cause
+	g.mu.Unlock()
+	if cause != nil {
+		cancel(cause)
+	}
+}
+
+// prepare brings the generation to where it may run: its record is known, its
+// viewers know of it, and its turn has come.
+func (g *generation) prepare(ctx context.Context) error {
+	p := &g.prompt
+	var err error
+	if g.run, err = g.s.engine.Run(ctx, p.Session, p.Generation); err != nil {
+		if runnel.KindOf(err) != runnel.NotFound {
+			return err
+		}
+		g.run = newRun(p)
+	}
+	if g.run.State.Ended() {
+		return nil // the turn stands; what follows from it may not
+	}
+	if g.run.Attempt == 0 {
+		// A crash right after this shows it twice; it says the same twice.
+		queued := runnel.Event{Type: runnel.EventQueued, Prompt: p.Text()}
+		if err := g.append(context.WithoutCancel(ctx), nil, queued); err != nil {
+			return err
+		}
+	}
+	if g.run.Cancel {
+		g.interrupt(errStopped)
+	}
+	return g.awaitTurn(ctx)
+}
+
+// attempt claims the generation, runs it, and commits how it ended. The error
+// says why it did not get that far.
+func (g *generation) attempt(ctx context.Context) error {
+	s, p := g.s, &g.prompt
+	// From here on the log tells us of a newer attempt. This must come before
+	// the claim: see [runnel.Log.Writer].
+	var err error
+	if g.writer, err = s.engine.Writer(context.WithoutCancel(ctx), p.Session, p.Generation); err != nil {
+		return err
+	}
+	switch {
+	case g.run.State.Ended():
+		_, err := s.restore(context.WithoutCancel(ctx), &g.run)
+		return err
+	case errors.Is(context.Cause(ctx), errStopped):
+		return g.finishAsIs(ctx, errStopped)
+	case g.run.Attempt >= s.cfg.Attempts:
+		return g.finishAsIs(ctx, runnel.Errorf(runnel.Unavailable, "given up after %d attempts", g.run.Attempt))
+	}
+	candidates, err := s.router.Lookup(p.Model)
+	if err != nil {
+		// The configuration has changed since the prompt was accepted.
+		return g.finishAsIs(ctx, err)
+	}
+
+	// The call goes out while the claim is being stored; what comes back is
+	// held until that has succeeded.
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.TotalTimeout,
+		runnel.Errorf(runnel.Unavailable, "the answer was not complete after %v", s.cfg.TotalTimeout))
+	defer cancel()
+	out := newOutlet(s.cfg)
+	var caller sync.WaitGroup
+	caller.Go(func() { out.close(g.call(ctx, candidates, out)) })
+	defer caller.Wait()
+	defer cancel() // before waiting for the caller
+
+	if err := g.claim(ctx, candidates[0].Name); err != nil {
+		return err
+	}
+	s.metrics.Started(candidates[0].Name)
+	if g.run.Attempt > 1 {
+		// What the earlier attempt said is void, also to a reader who does not
+		// look at attempts.
+		if err := g.append(context.WithoutCancel(ctx), g.writer, runnel.Event{Type: runnel.EventReset}); err != nil {
+			return err
+		}
+	}
+	turn, err := g.drainOutlet(ctx, out)
+	if errors.Is(err, runnel.ErrFenced) || errors.Is(err, errHandover) {
+		return err
+	}
+	cancel()
+	caller.Wait()
+	return g.finish(ctx, turn, err)
+}
+
+// claim makes the next attempt ours. A stop request that comes between is kept
+// and honoured; anything else means that another worker was faster.
+func (g *generation) claim(ctx context.Context, model string) error {
+	next := g.run
+	for range casRounds {
+		next.State, next.Attempt, next.Model = runnel.Running, g.run.Attempt+1, model
+		next.Owner, next.Started = g.s.cfg.Node, time.Now().UTC()
+		stored, err := g.s.engine.PutRun(context.WithoutCancel(ctx), next)
+		if err == nil {
+			g.run = stored
+			if g.run.Cancel {
+				g.interrupt(errStopped)
+			}
+			return nil
+		}
+		if runnel.KindOf(err) != runnel.Conflict {
+			return err
+		}
+		now, err := g.s.engine.Run(ctx, g.prompt.Session, g.prompt.Generation)
+		if err != nil {
+			return err
+		}
+		if now.State.Ended() || now.Attempt != g.run.Attempt {
+			return errFenced
+		}
+		next = now
+	}
+	return errFenced
+}
+
+// settle does with the lease what the outcome asks for.
+func (g *generation) settle(ctx context.Context, err error) {
+	s := g.s
+	log := s.log.With("session_id", g.prompt.Session, "generation_id", g.prompt.Generation, "attempt", g.run.Attempt)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	switch {
+	case err == nil:
+		err = g.currentLease().Remove(ctx)
+		if err != nil {
+			// The prompt comes back after its lease, and finds its turn.
+			log.WarnContext(ctx, "cannot remove an answered prompt", "err", err)
+		}
+		return
+	case errors.Is(err, runnel.ErrFenced) || errors.Is(err, errFenced):
+		log.InfoContext(ctx, "another worker has taken over")
+		return
+	case errors.Is(err, errHandover):
+		log.InfoContext(ctx, "handed over")
+	default:
+		log.ErrorContext(ctx, "cannot work on a prompt", "err", err)
+		// Most likely the engine is in trouble. Let the lease run out rather
+		// than come round at once.
+		return
+	}
+	if err := g.currentLease().Release(ctx); err != nil {
+		log.WarnContext(ctx, "cannot give a prompt back; it comes back after its lease", "err", err)
+	}
+}
+
+// append stores an event of this attempt, with w or, if w is nil, without
+// being fenced. Callers pass a context that no interrupt cuts short: an append
+// whose outcome is unknown is worse than a late stop.
+func (g *generation) append(ctx context.Context, w runnel.Writer, ev runnel.Event) error {
+	ev.Session, ev.Generation, ev.Attempt = g.prompt.Session, g.prompt.Generation, g.run.Attempt
+	var err error
+	if w == nil {
+		_, err = g.s.engine.Append(ctx, ev)
+	} else {
+		_, err = w.Append(ctx, ev)
+	}
+	if err != nil {
+		return fmt.Errorf("session: append %s: %w", ev.Type, err)
+	}
+	g.s.metrics.Appended()
+	return nil
+}

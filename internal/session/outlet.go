@@ -1,0 +1,238 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/runnelhq/runnel"
+)
+
+// maxEventText bounds the text of one event, so that a reader who is far behind
+// gets it in pieces that fit its buffers.
+const maxEventText = 64 << 10
+
+// maxPending bounds what a model may be ahead of the log. A log that stands
+// still stops the reading of the model's stream.
+const maxPending = 1 << 20
+
+// An outlet collects what a model produces until the generation appends it.
+// One goroutine adds and closes, another takes.
+type outlet struct {
+	chunks   int
+	interval time.Duration
+	ready    chan struct{} // holds one: there may be something to take
+	room     chan struct{} // holds one: something was taken
+
+	mu      sync.Mutex
+	pending []runnel.Event
+	size    int // bytes of text in pending
+	count   int // fragments in pending
+	urgent  bool
+	closed  bool
+	end     *runnel.End
+	err     error
+}
+
+func newOutlet(cfg Config) *outlet {
+	return &outlet{
+		chunks:   cfg.FlushChunks,
+		interval: max(cfg.FlushInterval, 0),
+		ready:    make(chan struct{}, 1),
+		room:     make(chan struct{}, 1),
+	}
+}
+
+// started adds the event that names the model that is asked.
+func (o *outlet) started(model string) {
+	o.mu.Lock()
+	o.pending = append(o.pending, runnel.Event{Type: runnel.EventStarted, Model: model})
+	o.urgent = true
+	o.mu.Unlock()
+	signal(o.ready)
+}
+
+// add adds a fragment, joined to the one before it where they are of a kind.
+// It waits while too much is pending.
+func (o *outlet) add(ctx context.Context, d *runnel.Delta) {
+	o.mu.Lock()
+	for o.size >= maxPending && ctx.Err() == nil {
+		o.mu.Unlock()
+		select {
+		case <-o.room:
+		case <-ctx.Done():
+		}
+		o.mu.Lock()
+	}
+	switch {
+	case d.Tool != nil:
+		o.pending = append(o.pending, runnel.Event{Type: runnel.EventTool, Tool: d.Tool})
+		o.size += len(d.Tool.Input)
+	case d.Reasoning != "":
+		o.addText(runnel.EventReasoning, d.Reasoning)
+	default:
+		o.addText(runnel.EventDelta, d.Text)
+	}
+	o.count++
+	wake := o.count == 1 || o.count == o.chunks
+	o.mu.Unlock()
+	if wake {
+		signal(o.ready)
+	}
+}
+
+func (o *outlet) addText(t runnel.EventType, text string) {
+	o.size += len(text)
+	for {
+		n := len(o.pending)
+		if n == 0 || o.pending[n-1].Type != t || len(o.pending[n-1].Text) >= maxEventText {
+			o.pending = append(o.pending, runnel.Event{Type: t})
+			n++
+		}
+		last := &o.pending[n-1]
+		room := maxEventText - len(last.Text)
+		if len(text) <= room {
+			last.Text += text
+			return
+		}
+		for room > 0 && !utf8.RuneStart(text[room]) {
+			room--
+		}
+		if room == 0 { // no character fits: begin another event
+			o.pending = append(o.pending, runnel.Event{Type: t})
+			continue
+		}
+		last.Text += text[:room]
+		text = text[room:]
+	}
+}
+
+// close says how the model's stream ended.
+func (o *outlet) close(end *runnel.End, err error) {
+	o.mu.Lock()
+	o.closed, o.end, o.err = true, end, err
+	o.mu.Unlock()
+	signal(o.ready)
+}
+
+// take returns what is pending if it is time: enough of it, an interval since
+// the last was taken, or the end. Otherwise it says how long to wait.
+func (o *outlet) take(last time.Time) (events []runnel.Event, wait time.Duration, closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.pending) > 0 && !o.urgent && !o.closed && o.count < o.chunks {
+		if wait = time.Until(last.Add(o.interval)); wait > 0 {
+			return nil, wait, false
+		}
+	}
+	events = o.pending
+	o.pending, o.size, o.count, o.urgent = nil, 0, 0, false
+	signal(o.room)
+	return events, 0, o.closed
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// drainOutlet appends what the model produces, until its stream or ctx ends,
+// and returns the turn so far. The error says why the stream did not end by
+// itself; what came before is stored all the same.
+func (g *generation) drainOutlet(ctx context.Context, out *outlet) (*runnel.Turn, error) {
+	acc := accumulator{limit: g.s.cfg.MaxAnswer}
+	steady := context.WithoutCancel(ctx)
+	var last time.Time // zero: the first fragment is stored at once
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		events, wait, closed := out.take(last)
+		for _, ev := range events {
+			err := g.persist(ctx, func() error { return g.append(steady, g.writer, ev) })
+			if err != nil {
+				return acc.turn(), err
+			}
+			if err := acc.add(&ev); err != nil {
+				return acc.turn(), err
+			}
+			if ev.Type != runnel.EventStarted {
+				last = time.Now()
+				if g.first.IsZero() {
+					g.first = last
+				}
+			}
+		}
+		if closed {
+			if out.end != nil {
+				acc.t.StopReason, acc.t.Usage = out.end.StopReason, out.end.Usage
+			}
+			return acc.turn(), out.err
+		}
+		if wait > 0 {
+			timer.Reset(wait)
+		}
+		select {
+		case <-out.ready:
+		case <-timer.C:
+		}
+	}
+}
+
+// An accumulator puts a turn together from its events.
+type accumulator struct {
+	t               runnel.Turn
+	limit           int
+	text, reasoning strings.Builder
+	inputs          []strings.Builder
+}
+
+func (a *accumulator) add(ev *runnel.Event) error {
+	switch ev.Type {
+	case runnel.EventStarted:
+		a.t.Model = ev.Model
+	case runnel.EventDelta:
+		a.text.WriteString(ev.Text)
+	case runnel.EventReasoning:
+		a.reasoning.WriteString(ev.Text)
+	case runnel.EventTool:
+		a.addTool(ev.Tool)
+	default:
+	}
+	if a.text.Len()+a.reasoning.Len() > a.limit {
+		return runnel.Errorf(runnel.Limited, "the answer is longer than %d bytes", a.limit)
+	}
+	return nil
+}
+
+func (a *accumulator) addTool(d *runnel.ToolDelta) {
+	// Indexes count up; a provider that skips some would only waste a little.
+	const maxTools = 256
+	for len(a.inputs) <= d.Index && d.Index < maxTools {
+		a.inputs = append(a.inputs, strings.Builder{})
+		a.t.Tools = append(a.t.Tools, runnel.ToolCall{})
+	}
+	if d.Index < 0 || d.Index >= len(a.inputs) {
+		return
+	}
+	call := &a.t.Tools[d.Index]
+	if d.ID != "" {
+		call.ID = d.ID
+	}
+	if d.Name != "" {
+		call.Name = d.Name
+	}
+	a.inputs[d.Index].WriteString(d.Input)
+}
+
+func (a *accumulator) turn() *runnel.Turn {
+	t := a.t
+	t.Text, t.Reasoning = a.text.String(), a.reasoning.String()
+	for i := range a.inputs {
+		t.Tools[i].Input = toolInput(a.inputs[i].String())
+	}
+	return &t
+}

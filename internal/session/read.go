@@ -1,0 +1,127 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/runnelhq/runnel"
+)
+
+// Read implements [runnel.Sessions].
+func (s *Service) Read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error) {
+	events, err := s.engine.Read(ctx, id, after)
+	if err != nil {
+		if void, ok := errors.AsType[*runnel.ResetError](err); ok {
+			return s.reset(ctx, id, void.Intact)
+		}
+	}
+	return events, err
+}
+
+// End implements [runnel.Sessions].
+func (s *Service) End(ctx context.Context, id runnel.SessionID) (runnel.Cursor, error) {
+	return s.engine.End(ctx, id)
+}
+
+// Generation implements [runnel.Sessions].
+func (s *Service) Generation(ctx context.Context, gen runnel.GenerationID) (runnel.Generation, error) {
+	id, err := s.locate(ctx, gen)
+	if err != nil {
+		return runnel.Generation{}, err
+	}
+	return s.lookup(ctx, id, gen)
+}
+
+// Transcript implements [runnel.Sessions].
+func (s *Service) Transcript(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
+	t := runnel.Transcript{Session: id, Active: []runnel.Generation{}}
+	if err := id.Validate(); err != nil {
+		return t, err
+	}
+	// The order matters: what ends between these calls is seen twice, as a
+	// turn and as events after the cursor, rather than not at all.
+	var err error
+	if t.Cursor, err = s.engine.End(ctx, id); err != nil {
+		return t, err
+	}
+	waiting, err := s.engine.Waiting(ctx, id)
+	if err != nil {
+		return t, err
+	}
+	if t.Turns, err = s.engine.Turns(ctx, id, 0); err != nil {
+		return t, err
+	}
+	if t.Turns == nil {
+		t.Turns = []runnel.Turn{}
+	}
+	for _, p := range waiting {
+		g, err := s.lookup(ctx, id, p.Generation)
+		switch {
+		case runnel.KindOf(err) == runnel.NotFound: // it has ended and is among the turns, or will be next time
+			continue
+		case err != nil:
+			return t, err
+		case !g.State.Ended():
+			t.Active = append(t.Active, g)
+		}
+	}
+	return t, nil
+}
+
+// locate finds the session of a generation.
+func (s *Service) locate(ctx context.Context, gen runnel.GenerationID) (runnel.SessionID, error) {
+	s.mu.Lock()
+	g, ok := s.active[gen]
+	s.mu.Unlock()
+	if ok {
+		return g.prompt.Session, nil
+	}
+	return s.engine.Locate(ctx, gen)
+}
+
+// lookup returns how a generation stands: by its run record, or, before its
+// first attempt, by the queue.
+func (s *Service) lookup(ctx context.Context, id runnel.SessionID, gen runnel.GenerationID) (runnel.Generation, error) {
+	run, err := s.run(ctx, id, gen)
+	if err != nil {
+		return runnel.Generation{}, err
+	}
+	return view(run), nil
+}
+
+// run returns the record of a generation, or, if nobody has claimed it yet, a
+// new one made from its queued prompt.
+func (s *Service) run(ctx context.Context, id runnel.SessionID, gen runnel.GenerationID) (runnel.Run, error) {
+	run, err := s.engine.Run(ctx, id, gen)
+	if runnel.KindOf(err) != runnel.NotFound {
+		return run, err
+	}
+	p, err := s.engine.Find(ctx, id, gen)
+	if err == nil {
+		return newRun(&p), nil
+	}
+	if runnel.KindOf(err) == runnel.NotFound {
+		// It may have been claimed, and even have ended, in between.
+		return s.engine.Run(ctx, id, gen)
+	}
+	return runnel.Run{}, err
+}
+
+func newRun(p *runnel.Prompt) runnel.Run {
+	return runnel.Run{
+		Session: p.Session, Generation: p.Generation, State: runnel.Queued,
+		Accepted: p.AcceptedAt, Cursor: p.Cursor,
+	}
+}
+
+func view(r runnel.Run) runnel.Generation {
+	g := runnel.Generation{
+		ID: r.Generation, Session: r.Session, State: r.State, Attempt: r.Attempt, Model: r.Model,
+		AcceptedAt: r.Accepted, StartedAt: r.Started, Cursor: r.Cursor,
+		Cancelling: r.Cancel && !r.State.Ended(),
+	}
+	if t := r.Turn; t != nil {
+		g.Model, g.EndedAt, g.StopReason, g.Usage, g.Failure = t.Model, t.EndedAt, t.StopReason, t.Usage, t.Failure
+	}
+	return g
+}

@@ -86,13 +86,19 @@ func (e *Engine) Turns(ctx context.Context, id runnel.SessionID, limit int) ([]r
 }
 
 // Ended implements [runnel.Ledger].
-func (e *Engine) Ended(ctx context.Context, since time.Time, f func(runnel.Run) error) error {
+func (e *Engine) Ended(ctx context.Context, within time.Duration, f func(runnel.Run) error) error {
 	runs, err := e.ended(ctx, func(runKey) bool { return true })
 	if err != nil {
 		return err
 	}
+	var last time.Time
 	for _, r := range runs {
-		if r.Turn.EndedAt.Before(since) {
+		if r.Turn.EndedAt.After(last) {
+			last = r.Turn.EndedAt
+		}
+	}
+	for _, r := range runs {
+		if r.Turn.EndedAt.Before(last.Add(-within)) {
 			continue
 		}
 		if err := f(r); err != nil {

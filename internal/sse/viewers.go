@@ -1,0 +1,221 @@
+package sse
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/runnelhq/runnel"
+)
+
+// Sessions is what streams need of [runnel.Sessions].
+type Sessions interface {
+	Read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error)
+}
+
+// Config holds the settings of streams. A zero field means the default beside it.
+type Config struct {
+	Heartbeat    time.Duration // between signs of life on a quiet stream: 15 s
+	WriteTimeout time.Duration // for the client to take 16 KiB: 30 s
+	Retry        time.Duration // before a client reconnects, give or take a half: 2 s
+	DrainSpread  time.Duration // over which clients reconnect when the server stops: 10 s
+
+	Logger *slog.Logger        // discards
+	Lag    func(time.Duration) // told how long after being stored an event was written
+	Failed func(runnel.Kind)   // told why a stream ended early
+}
+
+// WithDefaults returns c with its zero fields set.
+func (c Config) WithDefaults() Config {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.Heartbeat, 15 * time.Second},
+		{&c.WriteTimeout, 30 * time.Second},
+		{&c.Retry, 2 * time.Second},
+		{&c.DrainSpread, 10 * time.Second},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Viewers are the open streams of a door. The methods may be called
+// concurrently.
+type Viewers struct {
+	sessions Sessions
+	cfg      Config
+	log      *slog.Logger
+	buffers  sync.Pool // of *[]byte: held while writing only
+
+	detached sync.WaitGroup // viewers that have left net/http, and their watchers
+
+	mu     sync.Mutex
+	live   map[*viewer]struct{}
+	ending bool
+}
+
+// NewViewers returns an empty set.
+func NewViewers(sessions Sessions, cfg Config) *Viewers {
+	cfg = cfg.WithDefaults()
+	return &Viewers{sessions: sessions, cfg: cfg, log: cfg.Logger, live: make(map[*viewer]struct{})}
+}
+
+// Len returns how many streams are open.
+func (vs *Viewers) Len() int {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	return len(vs.live)
+}
+
+// Serve answers r with the events of src. A stream without end leaves net/http
+// where it can, on HTTP/1.1, and goes on when Serve has returned; every other
+// has ended by then.
+//
+// A detached stream keeps the caller's [runnel.Principal] and the deadline of
+// the request's context, and nothing else of the request.
+func (vs *Viewers) Serve(w http.ResponseWriter, r *http.Request, src Source) {
+	SetHeader(w.Header())
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	v := &viewer{set: vs, src: src}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	v.cancel = cancel
+	if src.Generation == "" && vs.detach(w, r, v) {
+		return
+	}
+	v.out = NewWriter(w, vs.cfg.WriteTimeout)
+	w.WriteHeader(http.StatusOK)
+	if !vs.add(v) {
+		vs.refuse(v)
+		return
+	}
+	defer vs.remove(v)
+	vs.done(ctx, v, v.run(ctx, nil))
+}
+
+// detach goes on with v on goroutines of its own, without net/http's buffers
+// and stacks. It reports false, and has done nothing, if that is not possible.
+func (vs *Viewers) detach(w http.ResponseWriter, r *http.Request, v *viewer) bool {
+	conn, err := hijack(w, vs.cfg.WriteTimeout)
+	if err != nil {
+		return false // HTTP/2: the connection is not ours
+	}
+	v.out, v.conn = conn, conn.Conn
+	var head bytes.Buffer
+	_ = writeHead(&head, w.Header()) // cannot fail
+
+	// The request's context ends with the handler, and would keep the request.
+	ctx := runnel.WithPrincipal(context.Background(), runnel.PrincipalFrom(r.Context()))
+	stop := func() {}
+	if expiry, ok := r.Context().Deadline(); ok {
+		ctx, stop = context.WithDeadline(ctx, expiry)
+	}
+	ctx, v.cancel = context.WithCancelCause(ctx)
+	end := func() {
+		v.cancel(nil)
+		stop()
+		_ = conn.Close()
+	}
+	if !vs.add(v) {
+		_, _ = conn.Write(head.Bytes())
+		vs.refuse(v)
+		end()
+		return true
+	}
+	vs.detached.Go(v.watch)
+	go func() { // counted by add
+		defer vs.remove(v)
+		defer end()
+		vs.done(ctx, v, v.run(ctx, head.Bytes()))
+	}()
+	return true
+}
+
+// refuse tells a client who comes while the server stops to come back. It is
+// told so with a 200: an EventSource gives up for good at anything else.
+func (vs *Viewers) refuse(v *viewer) {
+	_, _ = v.out.Write(AppendRetry(nil, rand.N(vs.cfg.DrainSpread)))
+}
+
+func (vs *Viewers) done(ctx context.Context, v *viewer, err error) {
+	vs.log.DebugContext(ctx, "stream ended", "session_id", v.src.Session, "cursor", v.src.After.String(), "err", err)
+}
+
+// End ends all streams, those that are still to come too. Clients are told to
+// come back, spread over some seconds. It waits for the streams that have left
+// net/http; when ctx is done it closes their connections and returns the reason.
+func (vs *Viewers) End(ctx context.Context) error {
+	vs.mu.Lock()
+	vs.ending = true
+	for v := range vs.live {
+		v.cancel(errEnding)
+	}
+	vs.mu.Unlock()
+
+	all := make(chan struct{})
+	go func() {
+		vs.detached.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		vs.cut()
+		<-all
+		return context.Cause(ctx)
+	}
+}
+
+func (vs *Viewers) cut() {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	for v := range vs.live {
+		if v.conn != nil {
+			_ = v.conn.Close()
+		}
+	}
+}
+
+func (vs *Viewers) add(v *viewer) bool {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if vs.ending {
+		return false
+	}
+	vs.live[v] = struct{}{}
+	if v.conn != nil {
+		vs.detached.Add(1)
+	}
+	return true
+}
+
+func (vs *Viewers) remove(v *viewer) {
+	vs.mu.Lock()
+	delete(vs.live, v)
+	vs.mu.Unlock()
+	if v.conn != nil {
+		vs.detached.Done()
+	}
+}
+
+func (vs *Viewers) buffer() *[]byte {
+	if b, ok := vs.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}

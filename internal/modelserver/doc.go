@@ -10,7 +10,7 @@
 //	GET  /v1/models                               OpenAI
 //	POST /v1/messages                             Anthropic, streamed and whole
 //	POST /model/{id}/converse[-stream]            Bedrock
-//	POST /model/{id}/invoke[-with-response-stream] Bedrock: Claude (both request forms) and Nova
+//	POST /model/{id}/invoke[-with-response-stream] Bedrock: the family is known by the request's form
 //	POST /api/chat                                Ollama, streamed and whole
 //	GET  /stats                                   counters, as JSON (see [Stats]); DELETE sets them to zero
 //

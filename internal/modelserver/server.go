@@ -41,6 +41,12 @@ func New(o Options) *Server {
 	}
 	s := &Server{options: o, mux: http.NewServeMux(), counts: make(map[string]int)}
 	s.mux.Handle("POST /v1/chat/completions", s.answer(openAI))
+	s.mux.Handle("POST /v1/messages", s.answer(anthropic))
+	s.mux.Handle("POST /model/{id}/converse", s.answer(converse))
+	s.mux.Handle("POST /model/{id}/converse-stream", s.answer(converseStream))
+	s.mux.Handle("POST /model/{id}/invoke", s.answer(invoke))
+	s.mux.Handle("POST /model/{id}/invoke-with-response-stream", s.answer(invokeStream))
+	s.mux.Handle("POST /api/chat", s.answer(ollama))
 	s.mux.HandleFunc("GET /v1/models", serveModels)
 	s.mux.HandleFunc("GET /stats", s.serveStats)
 	s.mux.HandleFunc("DELETE /stats", s.serveReset)

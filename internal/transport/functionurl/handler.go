@@ -1,0 +1,152 @@
+package functionurl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/sse"
+)
+
+// Config holds the door's settings. A zero field means the default beside it.
+type Config struct {
+	MaxPrompt   int           // bytes of a prompt's text: 1 MiB
+	BodyTimeout time.Duration // for a request's body to arrive: 30 s
+	Stream      sse.Config
+	Logger      *slog.Logger // discards
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxPrompt <= 0 {
+		c.MaxPrompt = 1 << 20
+	}
+	if c.BodyTimeout <= 0 {
+		c.BodyTimeout = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = c.Logger.With("component", "functionurl")
+	c.Stream.Logger = c.Logger
+	c.Stream = c.Stream.WithDefaults()
+	return c
+}
+
+// A Handler is the door.
+type Handler struct {
+	sessions runnel.Sessions
+	cfg      Config
+	log      *slog.Logger
+	viewers  *sse.Viewers
+}
+
+// New returns the door to sessions.
+func New(sessions runnel.Sessions, cfg Config) *Handler {
+	cfg = cfg.withDefaults()
+	return &Handler{sessions: sessions, cfg: cfg, log: cfg.Logger, viewers: sse.NewViewers(sessions, cfg.Stream)}
+}
+
+// Register hands the route's pattern and handler to handle, which is like
+// [http.ServeMux.Handle].
+func (h *Handler) Register(handle func(pattern string, handler http.Handler)) {
+	handle("POST /{$}", http.HandlerFunc(h.serve))
+}
+
+// Viewers returns how many event streams are open.
+func (h *Handler) Viewers() int { return h.viewers.Len() }
+
+// End ends all event streams; see [sse.Viewers.End].
+func (h *Handler) End(ctx context.Context) error { return h.viewers.End(ctx) }
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	receipt, err := h.submit(w, r)
+	if err != nil {
+		if h.record(w, r, err) {
+			WriteError(w, err)
+		}
+		return
+	}
+	w.Header().Set("Runnel-Session", url.PathEscape(string(receipt.Session)))
+	w.Header().Set("Runnel-Generation", string(receipt.Generation))
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		h.viewers.Serve(w, r, sse.Source{Session: receipt.Session, After: receipt.Cursor, Generation: receipt.Generation})
+		return
+	}
+	h.stream(w, r, receipt)
+}
+
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request) (receipt runnel.Receipt, err error) {
+	// Without a deadline a client could hold a connection for ever by sending
+	// a byte now and then. It must not stay for the stream that follows.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
+	// JSON that escapes all but ASCII triples most texts.
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3*int64(h.cfg.MaxPrompt)+64<<10))
+	_ = rc.SetReadDeadline(time.Time{})
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return receipt, statusError{http.StatusRequestEntityTooLarge, runnel.Errorf(runnel.Invalid, "the body is too large")}
+		}
+		return receipt, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
+	}
+	prompt, err := h.prompt(data, r.URL.Query().Get("session"))
+	if err != nil {
+		return receipt, err
+	}
+	return h.sessions.Submit(r.Context(), runnel.Submission{Prompt: prompt, IdempotencyKey: r.Header.Get("Idempotency-Key")})
+}
+
+// prompt reads a request's body. A session named there is preferred to the
+// one in the URL.
+func (h *Handler) prompt(data []byte, session string) (p runnel.Prompt, err error) {
+	var body struct {
+		Prompt    string `json:"prompt"`
+		SessionID string `json:"sessionId"`
+	}
+	if err := json.Unmarshal(data, &body); err != nil {
+		return p, runnel.Errorf(runnel.Invalid, `the body must be a JSON object with the string "prompt"`).Because(err)
+	}
+	switch {
+	case strings.TrimSpace(body.Prompt) == "":
+		return p, runnel.Errorf(runnel.Invalid, "the prompt is empty")
+	case len(body.Prompt) > h.cfg.MaxPrompt:
+		return p, statusError{http.StatusRequestEntityTooLarge,
+			runnel.Errorf(runnel.Invalid, "the prompt has %d bytes; the limit is %d", len(body.Prompt), h.cfg.MaxPrompt)}
+	case body.SessionID != "":
+		session = body.SessionID
+	case session == "":
+		session = ulid.Make().String()
+	}
+	p = runnel.Prompt{
+		Session:  runnel.SessionID(session),
+		Messages: []runnel.Message{runnel.TextMessage(runnel.User, body.Prompt)},
+		History:  true,
+	}
+	return p, p.Session.Validate()
+}
+
+// stream answers with the text of a generation.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, receipt runnel.Receipt) {
+	s := textStream{w: w, out: sse.NewWriter(w, h.cfg.Stream.WriteTimeout), generation: receipt.Generation}
+	err := s.copy(r.Context(), h.sessions, receipt)
+	if err == nil {
+		s.begin() // an empty answer is an answer
+		return
+	}
+	told := h.record(w, r, err)
+	if s.begun {
+		panic(http.ErrAbortHandler)
+	}
+	if told {
+		WriteError(w, err)
+	}
+}

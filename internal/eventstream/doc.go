@@ -1,5 +1,5 @@
-// Package eventstream writes application/vnd.amazon.eventstream messages, the
-// framing of Amazon's streaming answers, for servers that speak it.
+// Package eventstream writes and reads application/vnd.amazon.eventstream
+// messages, the framing of Amazon's streaming answers.
 //
 // A message on the wire is, big-endian:
 //
@@ -10,6 +10,10 @@
 //	payload
 //	CRC-32 (IEEE) of everything before
 //
-// Only string headers are written (type 7: length uint16, bytes): none of the
-// services use another. There is no reader here; the AWS SDK brings one.
+// Only string headers are written (type 7: length uint16, bytes), since none of
+// the services use another; all types are read.
+//
+// The AWS SDK has a reader too. Ours is here because that one takes a stream
+// that breaks off inside a message for one that has ended, shares unguarded
+// state between the streams of a client, and costs three goroutines a stream.
 package eventstream

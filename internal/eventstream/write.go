@@ -9,15 +9,31 @@ import (
 // ContentType is the media type of a stream of messages.
 const ContentType = "application/vnd.amazon.eventstream"
 
-// What the readers in Amazon's SDKs accept in one header.
+// What the readers in Amazon's SDKs accept, and so does ours.
 const (
-	maxName  = 255
-	maxValue = 1<<15 - 1
+	maxName    = 255
+	maxValue   = 1<<15 - 1
+	maxHeaders = 128 << 10
+	maxPayload = 24 << 20
 )
 
 const (
 	preludeLen = 12 // two lengths and their checksum
-	typeString = 7
+	trailerLen = crc32.Size
+)
+
+// The types of header values.
+const (
+	typeTrue = iota
+	typeFalse
+	typeInt8
+	typeInt16
+	typeInt32
+	typeInt64
+	typeBytes
+	typeString
+	typeTime
+	typeUUID
 )
 
 // A Header is a named string in front of a message's payload.
@@ -37,7 +53,7 @@ func Append(dst, payload []byte, headers ...Header) []byte {
 	dst = append(dst, payload...)
 
 	prelude := dst[start : start+preludeLen]
-	binary.BigEndian.PutUint32(prelude, uint32(len(dst)-start+crc32.Size))
+	binary.BigEndian.PutUint32(prelude, uint32(len(dst)-start+trailerLen))
 	binary.BigEndian.PutUint32(prelude[4:], uint32(headersLen))
 	binary.BigEndian.PutUint32(prelude[8:], crc32.ChecksumIEEE(prelude[:8]))
 	return binary.BigEndian.AppendUint32(dst, crc32.ChecksumIEEE(dst[start:]))

@@ -198,7 +198,11 @@ func testSlowReader(t *testing.T, e runnel.Engine) {
 	var got []runnel.Event
 	g.Go(func() error {
 		var after runnel.Cursor
+		var ready int
 		for range written {
+			if ready += pause; len(got) >= ready {
+				continue
+			}
 			events, err := e.Read(ctx, id, after)
 			if err != nil {
 				return err

@@ -2,11 +2,11 @@ package echo
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
 
 // A Provider answers prompts with their own words. It holds no state.
@@ -58,7 +58,7 @@ func (p *pacer) wait(ctx context.Context, n int) error {
 	}
 	early := due - time.Since(p.start)
 	if early <= 0 {
-		return ctxError(ctx)
+		return upstream.ContextError(ctx)
 	}
 	if p.timer == nil {
 		p.timer = time.NewTimer(early)
@@ -69,7 +69,7 @@ func (p *pacer) wait(ctx context.Context, n int) error {
 	case <-p.timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctxError(ctx)
+		return upstream.ContextError(ctx)
 	}
 }
 
@@ -77,12 +77,4 @@ func (p *pacer) stop() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-}
-
-func ctxError(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	return runnel.Errorf(runnel.Cancelled, "the generation was stopped").
-		Because(fmt.Errorf("echo: %w", ctx.Err()))
 }

@@ -179,7 +179,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		_, err := generate(ctx, echo.New(echo.Config{TTFT: time.Hour}), ask("hello"))
-		if !errors.Is(err, context.DeadlineExceeded) || runnel.KindOf(err) != runnel.Cancelled {
+		if !errors.Is(err, context.DeadlineExceeded) || runnel.KindOf(err) != runnel.Unavailable {
 			t.Errorf("got %v, want ctx's error", err)
 		}
 		if got := time.Since(start); got != time.Second {

@@ -27,7 +27,9 @@ func (g *generation) call(ctx context.Context, candidates []runnel.Candidate, ou
 		return nil, err
 	}
 	for i, c := range candidates {
-		out.started(c.Name)
+		if i > 0 {
+			out.started(c.Name)
+		}
 		for try := 0; ; try++ {
 			end, began, err := g.callOnce(ctx, c, p, out)
 			if err == nil || began || ctx.Err() != nil {

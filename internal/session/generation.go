@@ -120,6 +120,12 @@ func (g *generation) attempt(ctx context.Context) error {
 		runnel.Errorf(runnel.Unavailable, "the answer was not complete after %v", s.cfg.TotalTimeout))
 	defer cancel()
 	out := newOutlet(s.cfg)
+	out.started(candidates[0].Name)
+	if g.run.Attempt > 0 {
+		// What the earlier attempt said is void, also to a reader who does not
+		// look at attempts.
+		out.reset()
+	}
 	var caller sync.WaitGroup
 	caller.Go(func() { out.close(g.call(ctx, candidates, out)) })
 	defer caller.Wait()
@@ -129,13 +135,6 @@ func (g *generation) attempt(ctx context.Context) error {
 		return err
 	}
 	s.metrics.Started(candidates[0].Name)
-	if g.run.Attempt > 1 {
-		// What the earlier attempt said is void, also to a reader who does not
-		// look at attempts.
-		if err := g.append(context.WithoutCancel(ctx), g.writer, runnel.Event{Type: runnel.EventReset}); err != nil {
-			return err
-		}
-	}
 	turn, err := g.drainOutlet(ctx, out)
 	if errors.Is(err, runnel.ErrFenced) || errors.Is(err, errHandover) {
 		return err

@@ -54,6 +54,13 @@ func (o *outlet) started(model string) {
 	signal(o.ready)
 }
 
+// reset adds the event that voids what an earlier attempt said.
+func (o *outlet) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pending = append(o.pending, runnel.Event{Type: runnel.EventReset})
+}
+
 // add adds a fragment, joined to the one before it where they are of a kind.
 // It waits while too much is pending.
 func (o *outlet) add(ctx context.Context, d *runnel.Delta) {

@@ -1,0 +1,68 @@
+package natslog
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/runnelhq/runnel"
+)
+
+// Token and Untoken are the encoding of ids in subjects.
+var (
+	Token   = token
+	Untoken = untoken
+)
+
+// Purge drops the events up to and including upTo, as retention would.
+func (e *Engine) Purge(ctx context.Context, upTo runnel.Seq) error {
+	s, err := e.js.Stream(ctx, logStream)
+	if err != nil {
+		return err
+	}
+	if err := s.Purge(ctx, jetstream.WithPurgeSequence(uint64(upTo)+1)); err != nil {
+		return err
+	}
+	return e.moveMark(ctx) // as it would have been by then
+}
+
+// LogEnd returns the last sequence of the log.
+func (e *Engine) LogEnd(ctx context.Context) (uint64, error) { return e.logEnd(ctx) }
+
+// Deafen drops what is delivered live to a session from now on, and returns a
+// function that ends that.
+func (e *Engine) Deafen(id runnel.SessionID) (hearAgain func(), err error) {
+	e.tails.mu.RLock()
+	t := e.tails.all[token(string(id))]
+	e.tails.mu.RUnlock()
+	if err := t.sub.Unsubscribe(); err != nil {
+		return nil, err
+	}
+	return func() {
+		sub, err := e.conn.nc.ChanSubscribe(livePrefix+t.subject[len(logPrefix):], e.tails.live)
+		if err != nil {
+			panic(err)
+		}
+		t.setSub(sub)
+	}, nil
+}
+
+// Tick advances the clocks of all tails by a second.
+func (e *Engine) Tick() { e.tails.tick() }
+
+// Suspect has all tails compared with the stream.
+func (e *Engine) Suspect() { e.tails.suspect() }
+
+// Await polls until the condition holds.
+func Await(ctx context.Context, cond func() bool) error {
+	for !cond() {
+		if err := pause(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Dir returns the data directory.
+func (e *Engine) Dir() string { return e.config.Dir }

@@ -1,0 +1,257 @@
+package natslog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/runnelhq/runnel"
+)
+
+const (
+	// maxWaiting is the most prompts that Waiting returns.
+	maxWaiting = 1000
+	// pullTime is how long the server keeps a request for a prompt. It is
+	// short because a change of leader forgets requests without a word.
+	pullTime  = 2 * time.Second
+	pullSlack = time.Second
+)
+
+// Answers to a leased prompt, as JetStream knows them.
+const (
+	ackDone  = "+ACK"
+	ackRenew = "+WPI"
+	ackFree  = "-NAK"
+)
+
+// Enqueue implements [runnel.Queue].
+//
+// In a cluster, exclusive is exact among exclusive calls; a prompt that is
+// enqueued without it at the same instant may go unnoticed.
+func (e *Engine) Enqueue(ctx context.Context, p runnel.Prompt, exclusive bool) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return fail(runnel.Errorf(runnel.Invalid, "the prompt cannot be encoded").Because(err), "enqueue %s", p.Generation)
+	}
+	header := nats.Header{nats.MsgIdHdr: {string(p.Generation)}}
+	expect := noSequence
+	if exclusive {
+		expect = 0
+		header[headerExpectOn] = []string{runSubjects(promptPrefix, p.Session)}
+	}
+	_, err = e.conn.publish(ctx, runSubject(promptPrefix, p.Session, p.Generation), data, expect, header)
+	if errors.Is(err, errConflict) {
+		if _, err := e.Find(ctx, p.Session, p.Generation); err == nil {
+			return nil // it is this one that the session has
+		}
+		err = runnel.Errorf(runnel.Conflict, "the session has a prompt in the queue already")
+		return fail(err, "enqueue %s", p.Generation)
+	}
+	if err != nil {
+		return fail(err, "enqueue %s", p.Generation)
+	}
+	return nil
+}
+
+// LeaseTime implements [runnel.Queue].
+func (*Engine) LeaseTime() time.Duration { return leaseTime }
+
+// Dequeue implements [runnel.Queue]. It asks for one prompt at a time, so none
+// spends its lease in a buffer.
+func (e *Engine) Dequeue(ctx context.Context) (runnel.Lease, error) {
+	for {
+		m, err := e.pull(ctx)
+		switch {
+		case errors.Is(err, errNone):
+			continue
+		case errors.Is(err, nats.ErrNoResponders):
+			// No leader, or somebody has deleted the consumer.
+			if err = e.prepareWorkers(ctx); err == nil {
+				err = pause(ctx, retryPause)
+			}
+			if err == nil {
+				continue
+			}
+		case err == nil:
+			l, err := e.newLease(m)
+			if err == nil {
+				return l, nil
+			}
+			// It stays in the queue: a newer version may be able to read it.
+			e.log.Error("prompt cannot be read", "subject", m.Subject, "err", err)
+			continue
+		}
+		return nil, fail(err, "dequeue")
+	}
+}
+
+// pull asks the server for a prompt; errNone means that there was none in time.
+func (e *Engine) pull(ctx context.Context) (*nats.Msg, error) {
+	request, err := json.Marshal(struct {
+		Batch   int           `json:"batch"`
+		Expires time.Duration `json:"expires"`
+	}{1, pullTime})
+	if err != nil {
+		return nil, err
+	}
+	answers := make(chan *nats.Msg, 2) // a prompt, and a status that comes too late
+	inbox := e.conn.nc.NewInbox()
+	sub, err := e.conn.nc.ChanSubscribe(inbox, answers)
+	if err != nil {
+		return nil, err
+	}
+	err = e.conn.nc.PublishRequest(apiNext+promptStream+"."+workers, inbox, request)
+	var m *nats.Msg
+	if err == nil {
+		timer := time.NewTimer(pullTime + pullSlack)
+		defer timer.Stop()
+		select {
+		case m = <-answers:
+		case <-timer.C:
+			err = errNone
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	_ = sub.Unsubscribe() // fails only if the connection is closed
+	if m == nil && err != nil {
+		select {
+		case late := <-answers:
+			if late.Reply != "" {
+				_ = late.Respond([]byte(ackFree)) // or its lease will run out
+			}
+		default:
+		}
+		return nil, err
+	}
+	switch m.Header.Get(headerStatus) {
+	case "":
+		return m, nil
+	case statusNoResponders:
+		return nil, nats.ErrNoResponders
+	}
+	return nil, errNone
+}
+
+// Waiting implements [runnel.Queue].
+func (e *Engine) Waiting(ctx context.Context, id runnel.SessionID) ([]runnel.Prompt, error) {
+	var prompts []runnel.Prompt
+	err := e.conn.each(ctx, promptStream, query{Seq: 1, NextFor: runSubjects(promptPrefix, id)}, func(m message) error {
+		if len(prompts) == maxWaiting {
+			return errEnough
+		}
+		var p runnel.Prompt
+		if err := json.Unmarshal(m.data, &p); err != nil {
+			return fmt.Errorf("read a prompt: %w", err)
+		}
+		prompts = append(prompts, p)
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, fail(err, "prompts of %s", id)
+	}
+	return prompts, nil
+}
+
+// Find implements [runnel.Queue].
+func (e *Engine) Find(ctx context.Context, id runnel.SessionID, gen runnel.GenerationID) (runnel.Prompt, error) {
+	m, err := e.conn.last(ctx, promptStream, runSubject(promptPrefix, id, gen))
+	var p runnel.Prompt
+	switch {
+	case errors.Is(err, errNone):
+		err = runnel.Errorf(runnel.NotFound, "no such prompt in the queue")
+	case err == nil:
+		err = json.Unmarshal(m.data, &p)
+	}
+	if err != nil {
+		return runnel.Prompt{}, fail(err, "find %s", gen)
+	}
+	return p, nil
+}
+
+// Depth implements [runnel.Queue].
+func (e *Engine) Depth(ctx context.Context) (int, error) {
+	info, err := e.conn.info(ctx, promptStream, "", 0)
+	if err != nil {
+		return 0, fail(err, "depth")
+	}
+	return int(info.State.Messages), nil
+}
+
+// lease implements [runnel.Lease].
+type lease struct {
+	engine *Engine
+	reply  string // where the server takes answers about this lease
+	seq    uint64 // of the prompt
+	prompt runnel.Prompt
+	until  time.Time // when the server takes the lease for void, at the latest
+}
+
+func (e *Engine) newLease(m *nats.Msg) (*lease, error) {
+	l := &lease{engine: e, reply: m.Reply, until: time.Now().Add(leaseTime)}
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	l.seq = meta.Sequence.Stream
+	if err := json.Unmarshal(m.Data, &l.prompt); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Prompt implements [runnel.Lease].
+func (l *lease) Prompt() runnel.Prompt { return l.prompt }
+
+// First implements [runnel.Lease].
+func (l *lease) First(ctx context.Context) (bool, error) {
+	m, err := l.engine.conn.get(ctx, promptStream, query{Seq: 1, NextFor: runSubjects(promptPrefix, l.prompt.Session)})
+	switch {
+	case errors.Is(err, errNone):
+		return true, nil // somebody else has removed it
+	case err != nil:
+		return false, fail(err, "look before %s", l.prompt.Generation)
+	}
+	return m.seq >= l.seq, nil
+}
+
+// Renew implements [runnel.Lease].
+func (l *lease) Renew(ctx context.Context) error {
+	asked := time.Now()
+	if err := l.answer(ctx, ackRenew); err != nil {
+		return fail(err, "renew %s", l.prompt.Generation)
+	}
+	l.until = asked.Add(leaseTime)
+	return nil
+}
+
+// Remove implements [runnel.Lease].
+func (l *lease) Remove(ctx context.Context) error {
+	if err := l.answer(ctx, ackDone); err != nil {
+		return fail(err, "remove %s", l.prompt.Generation)
+	}
+	return nil
+}
+
+// Release implements [runnel.Lease].
+func (l *lease) Release(ctx context.Context) error {
+	if err := l.answer(ctx, ackFree); err != nil {
+		return fail(err, "release %s", l.prompt.Generation)
+	}
+	return nil
+}
+
+// answer tells the server what becomes of the lease, and waits until it knows.
+// The server would take it for a void lease as well, and for the lease of
+// whoever has the prompt by then, so the time is kept here.
+func (l *lease) answer(ctx context.Context, what string) error {
+	if !time.Now().Before(l.until) {
+		return runnel.Errorf(runnel.Conflict, "the lease is void")
+	}
+	_, err := l.engine.conn.request(ctx, &nats.Msg{Subject: l.reply, Data: []byte(what)})
+	return err
+}

@@ -1,0 +1,45 @@
+package natslog
+
+import (
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+)
+
+// connect connects to servers that run elsewhere.
+func (e *Engine) connect() (err error) {
+	opts := e.options()
+	if e.config.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(e.config.Credentials))
+	}
+	if e.config.CA != "" {
+		opts = append(opts, nats.RootCAs(e.config.CA))
+	}
+	if e.conn.nc, err = nats.Connect(e.config.URL, opts...); err != nil {
+		return fmt.Errorf("connect: %w", err) // without the URL: it may hold a password
+	}
+	return nil
+}
+
+// options are those of every connection.
+func (e *Engine) options() []nats.Option {
+	return []nats.Option{
+		nats.Name("runnel"),
+		nats.MaxReconnects(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if !e.closed.Load() {
+				e.log.Warn("connection lost", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			e.log.Info("connection restored")
+			e.tails.suspect()
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			e.log.Warn("connection error", "err", err)
+			// Most likely the dispatcher was too slow and something was
+			// dropped; whose it was does not matter.
+			e.tails.suspect()
+		}),
+	}
+}

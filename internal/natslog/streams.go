@@ -1,0 +1,107 @@
+package natslog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The streams.
+const (
+	promptStream = "RUNNEL_PROMPTS" // accepted prompts, until their generation has ended
+	logStream    = "RUNNEL_LOG"     // events, and which session a generation belongs to
+	turnStream   = "RUNNEL_TURNS"   // one run per generation, which becomes its turn
+	keyStream    = "RUNNEL_KEYS"    // idempotency keys
+	epochStream  = "RUNNEL_EPOCHS"  // the starts of an embedded engine
+)
+
+// workers is the consumer by which prompts are leased.
+const workers = "workers"
+
+const (
+	leaseTime = 2 * time.Second
+	keyAge    = 24 * time.Hour
+	// dedupeAge is how long a prompt that is enqueued again is recognized.
+	dedupeAge = 10 * time.Minute
+	maxEpochs = 1000
+)
+
+// streams returns what the engine needs, in the order of creation.
+func (c *Config) streams(remote bool) []jetstream.StreamConfig {
+	all := []jetstream.StreamConfig{
+		{
+			Name:       promptStream,
+			Subjects:   []string{promptPrefix + "*.*"},
+			Retention:  jetstream.WorkQueuePolicy,
+			Duplicates: dedupeAge,
+		},
+		{
+			Name:     logStream,
+			Subjects: []string{logPrefix + "*", indexPrefix + "*"},
+			MaxAge:   c.Retention,
+			// Stored first, delivered then: what a reader sees has its number.
+			RePublish: &jetstream.RePublish{Source: logPrefix + ">", Destination: livePrefix + ">"},
+		},
+		{
+			Name:              turnStream,
+			Subjects:          []string{turnPrefix + "*.*"},
+			MaxAge:            c.TurnRetention,
+			MaxMsgsPerSubject: 1,
+		},
+		{
+			Name:              keyStream,
+			Subjects:          []string{keyPrefix + "*"},
+			MaxAge:            keyAge,
+			MaxMsgsPerSubject: 1,
+		},
+	}
+	if !remote {
+		// Events are written behind the acknowledgement: a sync for each would
+		// cost ten times as much. Epochs make up for it.
+		all[1].PersistMode = jetstream.AsyncPersistMode
+		all = append(all, jetstream.StreamConfig{
+			Name:     epochStream,
+			Subjects: []string{epochSubject},
+			MaxMsgs:  maxEpochs,
+		})
+	}
+	for i := range all {
+		all[i].Description = "Runnel"
+		all[i].Storage = jetstream.FileStorage
+		all[i].AllowDirect = true
+		if remote {
+			all[i].Replicas = c.Replicas
+		}
+	}
+	return all
+}
+
+// prepare creates the streams and the consumer, or brings them up to date.
+func (e *Engine) prepare(ctx context.Context) error {
+	for _, s := range e.config.streams(e.conn.remote) {
+		if _, err := e.js.CreateOrUpdateStream(ctx, s); err != nil {
+			return fmt.Errorf("prepare stream %s: %w", s.Name, err)
+		}
+	}
+	return e.prepareWorkers(ctx)
+}
+
+// prepareWorkers creates the consumer of prompts.
+func (e *Engine) prepareWorkers(ctx context.Context) error {
+	_, err := e.js.CreateOrUpdateConsumer(ctx, promptStream, jetstream.ConsumerConfig{
+		Durable:       workers,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       leaseTime,
+		MaxDeliver:    -1,
+		MaxAckPending: e.config.MaxLeases,
+		// A start voids all leases of an embedded engine, so nothing about
+		// them has to be on disk, and no lease costs a sync.
+		MemoryStorage: !e.conn.remote,
+	})
+	if err != nil {
+		return fmt.Errorf("prepare consumer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package natslog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/wire"
+)
+
+const (
+	// appendTimeout bounds an append with all its repetitions, and tryTimeout
+	// each of them: an acknowledgement can get lost.
+	appendTimeout = 10 * time.Second
+	tryTimeout    = 3 * time.Second
+	// retryPause is what a cluster gets to elect a leader before it is asked again.
+	retryPause = 50 * time.Millisecond
+)
+
+// An appender appends to one session. Every message says which sequence its
+// subject must end with, so nothing that others append goes unnoticed.
+type appender struct {
+	engine  *Engine
+	subject string
+	last    uint64 // what the subject ended with when we last knew
+	// unsure are bodies of which one may have been stored after last: their
+	// publication was not answered.
+	unsure [][]byte
+}
+
+// begin learns what the session ends with.
+func (a *appender) begin(ctx context.Context) error {
+	m, err := a.engine.conn.last(ctx, logStream, a.subject)
+	if errors.Is(err, errNone) {
+		err = nil
+	}
+	a.last = m.seq
+	return err
+}
+
+// append stores ev and returns its position. Events that others have appended
+// meanwhile go to check first, whose error ends the attempt.
+func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*runnel.Event) error) (runnel.Cursor, error) {
+	known := a.engine.epochs.Load()
+	body, err := wire.Append(nil, ev)
+	if err != nil {
+		return runnel.Cursor{}, runnel.Errorf(runnel.Invalid, "the event cannot be encoded").Because(err)
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, appendTimeout, errNoAnswer)
+	defer cancel()
+	for {
+		seq, err := a.try(bounded, body, check)
+		switch {
+		case err == nil && seq > 0:
+			a.engine.reached(seq)
+			return known.cursor(runnel.Seq(seq)), nil
+		case err == nil, errors.Is(err, errNoAnswer) && bounded.Err() == nil:
+			continue // the next try shows what has become of this one
+		case errors.Is(err, nats.ErrNoResponders) && pause(bounded, retryPause) == nil:
+			continue
+		case bounded.Err() != nil && ctx.Err() == nil:
+			err = context.Cause(bounded)
+		}
+		return runnel.Cursor{}, err
+	}
+}
+
+// try publishes once. The sequence is zero if others were first.
+func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
+	bounded, cancel := context.WithTimeoutCause(ctx, tryTimeout, errNoAnswer)
+	defer cancel()
+	seq, err := a.engine.conn.publish(bounded, a.subject, body, a.last, nil)
+	switch {
+	case err == nil:
+		// Had an unsure one been stored, this would be a conflict; now none
+		// ever will be.
+		a.last, a.unsure = seq, nil
+		return seq, nil
+	case errors.Is(err, errConflict):
+		return a.catchUp(ctx, body, check)
+	case bounded.Err() != nil:
+		if !a.isUnsure(body) {
+			a.unsure = append(a.unsure, body)
+		}
+		return 0, context.Cause(bounded)
+	}
+	return 0, err
+}
+
+func (a *appender) isUnsure(body []byte) bool {
+	return slices.ContainsFunc(a.unsure, func(b []byte) bool { return bytes.Equal(b, body) })
+}
+
+// catchUp reads what has been appended since last. The sequence is that of
+// body, if it turns out to have been stored after all.
+func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
+	found, err := a.engine.since(ctx, a.subject, a.last)
+	if err != nil {
+		return 0, err
+	}
+	if len(found) == 0 { // all that the session had has expired
+		return 0, a.begin(ctx)
+	}
+	for _, m := range found {
+		ours := m.prev == a.last && a.isUnsure(m.data)
+		a.last, a.unsure = m.seq, nil
+		if ours && bytes.Equal(m.data, body) {
+			return m.seq, nil
+		}
+		var ev runnel.Event
+		if wire.Decode(m.data, &ev) != nil {
+			continue // a newer version's, so not of our attempt
+		}
+		if err := check(&ev); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// since returns messages that follow pos on a subject, up to a batch of them.
+// It finds one if there is one.
+func (e *Engine) since(ctx context.Context, subject string, pos uint64) ([]message, error) {
+	found, _, err := e.conn.batch(ctx, logStream, query{Seq: pos + 1, NextFor: subject})
+	if err == nil && len(found) == 0 && e.conn.remote {
+		return e.next(ctx, subject, pos) // the replica that answered may lag
+	}
+	return found, err
+}
+
+// writer implements [runnel.Writer].
+type writer struct {
+	appender
+	session    runnel.SessionID
+	generation runnel.GenerationID
+	attempt    int  // the highest that the generation is known to have
+	ended      bool // the generation has its terminal event
+}
+
+// Writer implements [runnel.Log].
+func (e *Engine) Writer(ctx context.Context, id runnel.SessionID, gen runnel.GenerationID) (runnel.Writer, error) {
+	w := &writer{
+		appender:   appender{engine: e, subject: logPrefix + token(string(id))},
+		session:    id,
+		generation: gen,
+	}
+	if err := w.begin(ctx); err != nil {
+		return nil, fail(err, "write to %s", id)
+	}
+	return w, nil
+}
+
+// Append implements [runnel.Writer].
+func (w *writer) Append(ctx context.Context, ev runnel.Event) (runnel.Cursor, error) {
+	at, err := w.write(ctx, &ev)
+	if err != nil {
+		return runnel.Cursor{}, fail(err, "append to %s", w.session)
+	}
+	w.note(&ev)
+	return at, nil
+}
+
+func (w *writer) write(ctx context.Context, ev *runnel.Event) (runnel.Cursor, error) {
+	fenced := func() error {
+		if w.ended || w.attempt > ev.Attempt {
+			return runnel.ErrFenced
+		}
+		return nil
+	}
+	if err := fenced(); err != nil {
+		return runnel.Cursor{}, err
+	}
+	return w.append(ctx, ev, func(other *runnel.Event) error {
+		w.note(other)
+		return fenced()
+	})
+}
+
+// note learns from an event of the session how far the generation is.
+func (w *writer) note(ev *runnel.Event) {
+	if ev.Generation == w.generation {
+		w.attempt = max(w.attempt, ev.Attempt)
+		w.ended = w.ended || ev.Type.Terminal()
+	}
+}
+
+// pause waits, unless ctx is done first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,170 @@
+package bedrock
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/eventstream"
+	"github.com/runnelhq/runnel/internal/provider/jsonscan"
+)
+
+// A decoder reads one event of a model into an answer. The event's name is
+// empty where the event itself says what it is.
+type decoder func(a *answer, event string, s *jsonscan.Scanner)
+
+// An answer is what a stream has said so far.
+type answer struct {
+	read decoder
+
+	deltas   []runnel.Delta // of the last message, to be yielded
+	stop     runnel.StopReason
+	model    string
+	usage    runnel.Usage
+	metered  bool  // usage is known
+	stopped  bool  // the terminal event was read
+	complete bool  // and nothing is to come that matters
+	failure  error // the stream says that it has failed
+
+	tools []toolBlock // in the order of their start
+	chunk []byte      // a chunk's bytes, decoded
+}
+
+// A toolBlock is a block of a message that holds a tool call. Its place in
+// [answer.tools] is the call's index.
+type toolBlock struct {
+	index int // of the block
+	input bool
+}
+
+// message reads one message.
+func (a *answer) message(m *eventstream.Message) error {
+	if string(m.Header(":message-type")) != "event" {
+		return streamFailure(m)
+	}
+	event, payload := m.Header(":event-type"), m.Payload
+	if string(event) == "chunk" {
+		var err error
+		if payload, err = a.unwrap(payload); err != nil {
+			return unreadable(err)
+		}
+		event = nil
+	}
+	s := jsonscan.New(payload)
+	a.read(a, string(event), &s)
+	if err := s.Done(); err != nil {
+		return unreadable(err)
+	}
+	return a.failure
+}
+
+// unwrap returns the model's own JSON inside a chunk.
+func (a *answer) unwrap(payload []byte) ([]byte, error) {
+	s := jsonscan.New(payload)
+	var err error
+	for key := range s.Object() {
+		if string(key) == "bytes" {
+			a.chunk, err = base64.StdEncoding.AppendDecode(a.chunk[:0], s.Bytes())
+		}
+	}
+	if err == nil {
+		err = s.Done()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("chunk: %w", err)
+	}
+	return a.chunk, nil
+}
+
+// end returns what the answer says of itself.
+func (a *answer) end() *runnel.End {
+	e := &runnel.End{StopReason: a.stop, Model: a.model}
+	if a.metered {
+		e.Usage = &a.usage
+	}
+	return e
+}
+
+func (a *answer) text(s string) {
+	if s != "" {
+		a.deltas = append(a.deltas, runnel.Delta{Text: s})
+	}
+}
+
+func (a *answer) reasoning(s string) {
+	if s != "" {
+		a.deltas = append(a.deltas, runnel.Delta{Reasoning: s})
+	}
+}
+
+// calls reports whether a block is known to hold a tool call.
+func (a *answer) calls(block int) bool {
+	return slices.ContainsFunc(a.tools, func(t toolBlock) bool { return t.index == block })
+}
+
+// startTool begins the tool call of a block.
+func (a *answer) startTool(block int, id, name string) {
+	a.tools = append(a.tools, toolBlock{index: block})
+	a.deltas = append(a.deltas, runnel.Delta{Tool: &runnel.ToolDelta{Index: len(a.tools) - 1, ID: id, Name: name}})
+}
+
+// toolInput goes on with the tool call of a block.
+func (a *answer) toolInput(block int, fragment string) {
+	for i := range a.tools {
+		if t := &a.tools[i]; t.index == block && fragment != "" {
+			t.input = true
+			a.deltas = append(a.deltas, runnel.Delta{Tool: &runnel.ToolDelta{Index: i, Input: fragment}})
+		}
+	}
+}
+
+// endBlock ends a block. A call without input has an empty one, which vendors
+// leave out.
+func (a *answer) endBlock(block int) {
+	for i := range a.tools {
+		if t := &a.tools[i]; t.index == block && !t.input {
+			a.toolInput(block, "{}")
+		}
+	}
+}
+
+// stopReasons are the vendors' words for why a model has stopped.
+var stopReasons = map[string]runnel.StopReason{
+	"stop": runnel.EndTurn, "FINISH": runnel.EndTurn, "FINISHED": runnel.EndTurn,
+	"COMPLETE": runnel.EndTurn, "eos": runnel.EndTurn,
+
+	"length": runnel.MaxTokens, "LENGTH": runnel.MaxTokens, "MAX_TOKENS": runnel.MaxTokens, "model_length": runnel.MaxTokens,
+
+	"STOP_CRITERIA_MET": runnel.StopSequence, "STOP_SEQUENCE": runnel.StopSequence,
+
+	"tool_calls": runnel.ToolUse, "TOOL_CALL": runnel.ToolUse,
+
+	"guardrail_intervened": runnel.Filtered, "CONTENT_FILTERED": runnel.Filtered, "content_filter": runnel.Filtered,
+	"ERROR_TOXIC": runnel.Filtered,
+}
+
+// setStop notes the reason for the stop. A word without a counterpart stays.
+func (a *answer) setStop(reason string) {
+	a.stop = runnel.StopReason(reason)
+	if r, ok := stopReasons[reason]; ok {
+		a.stop = r
+	}
+}
+
+// readUsage reads an object that counts tokens, in any of the spellings. What
+// it leaves out keeps the count that it had.
+func (a *answer) readUsage(s *jsonscan.Scanner) {
+	for key := range s.Object() {
+		switch string(key) {
+		case "inputTokens", "input_tokens", "inputTokenCount", "prompt_tokens":
+			a.usage.InputTokens, a.metered = s.Int(), true
+		case "outputTokens", "output_tokens", "outputTokenCount", "completion_tokens":
+			a.usage.OutputTokens, a.metered = s.Int(), true
+		case "cacheReadInputTokens", "cache_read_input_tokens", "cacheReadInputTokenCount":
+			a.usage.CacheReadTokens = s.Int()
+		case "cacheWriteInputTokens", "cache_creation_input_tokens", "cacheWriteInputTokenCount":
+			a.usage.CacheWriteTokens = s.Int()
+		}
+	}
+}

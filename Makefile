@@ -1,0 +1,64 @@
+# `make help` lists the targets. CI calls only these.
+SHELL := /bin/bash
+GO ?= go
+export CGO_ENABLED ?= 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race e2e interop soak fuzz lint fmt bench cover generate check clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## serve with the echo model on 127.0.0.1:8080
+	./bin/runnel serve
+
+build: ## build bin/runnel
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/runnel ./cmd/runnel
+
+test: ## run all tests that need nothing but Go
+	$(GO) test -timeout 10m ./...
+
+race: ## the same with the race detector (needs gcc); leaves out e2e
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(PACKAGES)
+
+e2e: build ## the real binary, killed and resumed
+	$(GO) test -count=1 -timeout 10m ./e2e/...
+
+interop: build ## real clients and servers that nobody here wrote (needs node and npm)
+	cd interop && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=1
+
+soak: build ## the kill test for ten minutes, many sessions
+	RUNNEL_SOAK=10m $(GO) test -count=1 -timeout 30m -run 'TestKill' -v ./e2e/...
+
+fuzz: ## fuzz every parser of foreign bytes, FUZZTIME each (default 10s)
+	./tools/fuzz.sh $(or $(FUZZTIME),10s)
+
+lint: ## gofmt, vet, staticcheck, and golangci-lint if it is installed
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run make fmt'; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo 'golangci-lint is not installed: its own checks were not run'; fi
+
+vuln: ## known vulnerabilities (needs the vulnerability database)
+	$(GO) tool -modfile=tools/go.mod govulncheck ./...
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+bench: build ## measure, and write docs/benchmarks.md
+	./bin/runnel bench --report docs/benchmarks.md
+
+cover: ## test coverage by package
+	$(GO) test -coverprofile=coverage.out ./... && $(GO) tool cover -func=coverage.out | tail -1
+
+generate: ## rewrite golden files and generated documents
+	$(GO) test ./internal/wire ./internal/cli ./internal/config -update
+
+check: lint race e2e ## what every change must pass
+
+clean: ## remove what was built
+	rm -rf bin coverage.out runnel-data

@@ -10,7 +10,9 @@ import (
 )
 
 // maxWrite is the most that one write deadline covers. With the default time-out
-// of 30 s it cuts clients that read less than half a kilobyte a second.
+// of 30 s it cuts clients behind a line of less than half a kilobyte a second.
+// A client that reads so slowly by itself may be cut at a higher rate, because
+// its kernel asks for more in large steps; it comes back, and misses nothing.
 const maxWrite = 16 << 10
 
 // sendBuffer bounds what the kernel queues for one client. The default grows to

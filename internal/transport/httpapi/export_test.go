@@ -1,0 +1,4 @@
+package httpapi
+
+// DecodeSubmission is for the fuzz test.
+var DecodeSubmission = decodeSubmission

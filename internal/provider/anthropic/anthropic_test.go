@@ -19,8 +19,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Vendor{
-		Open: func(t *testing.T, url string) runnel.Provider {
+	providertest.Run(t, vendor())
+}
+
+func BenchmarkDelta(b *testing.B) { providertest.Bench(b, vendor()) }
+
+func vendor() providertest.Vendor {
+	return providertest.Vendor{
+		Open: func(t testing.TB, url string) runnel.Provider {
 			t.Helper()
 			return open(t, anthropic.Config{Model: providertest.Model, BaseURL: url, APIKey: providertest.Secret})
 		},
@@ -39,10 +45,10 @@ func TestConformance(t *testing.T) {
 			return event("content_block_delta", `"index":0,"delta":{"type":"text_delta","text":%s}`, quote(strings.Repeat("x", 5<<20)))
 		},
 		Request: "testdata/request.txt",
-	})
+	}
 }
 
-func open(t *testing.T, cfg anthropic.Config) *anthropic.Provider {
+func open(t testing.TB, cfg anthropic.Config) *anthropic.Provider {
 	t.Helper()
 	p, err := anthropic.New(cfg)
 	if err != nil {

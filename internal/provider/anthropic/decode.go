@@ -68,7 +68,8 @@ func (d *decoder) Decode(dst []runnel.Delta, frame []byte) ([]runnel.Delta, erro
 	case "message_stop":
 		return append(d.calls.Close(dst), runnel.Delta{End: d.stop()}), nil
 	case "error":
-		return dst, &ev.failure
+		failure := ev.failure // a copy, so that other events stay off the heap
+		return dst, &failure
 	}
 	return dst, nil
 }

@@ -18,8 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Vendor{
-		Open: func(t *testing.T, url string) runnel.Provider {
+	providertest.Run(t, vendor())
+}
+
+func BenchmarkDelta(b *testing.B) { providertest.Bench(b, vendor()) }
+
+func vendor() providertest.Vendor {
+	return providertest.Vendor{
+		Open: func(t testing.TB, url string) runnel.Provider {
 			t.Helper()
 			return open(t, ollama.Config{Model: providertest.Model, BaseURL: url, APIKey: providertest.Secret})
 		},
@@ -33,10 +39,10 @@ func TestConformance(t *testing.T) {
 		},
 		Huge:    func() []byte { return message(`{"role":"assistant","content":%s}`, quote(strings.Repeat("x", 5<<20))) },
 		Request: "testdata/request.txt",
-	})
+	}
 }
 
-func open(t *testing.T, cfg ollama.Config) *ollama.Provider {
+func open(t testing.TB, cfg ollama.Config) *ollama.Provider {
 	t.Helper()
 	p, err := ollama.New(cfg)
 	if err != nil {

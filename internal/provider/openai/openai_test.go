@@ -18,8 +18,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	providertest.Run(t, providertest.Vendor{
-		Open: func(t *testing.T, url string) runnel.Provider {
+	providertest.Run(t, vendor())
+}
+
+func BenchmarkDelta(b *testing.B) { providertest.Bench(b, vendor()) }
+
+func vendor() providertest.Vendor {
+	return providertest.Vendor{
+		Open: func(t testing.TB, url string) runnel.Provider {
 			t.Helper()
 			return open(t, openai.Config{Model: providertest.Model, BaseURL: url + "/v1/", APIKey: providertest.Secret})
 		},
@@ -36,10 +42,10 @@ func TestConformance(t *testing.T) {
 		Garbage: []byte("data: {\"choices\":[{\"delta\":\n\n"),
 		Huge:    func() []byte { return chunk(`{"content":%s}`, quote(strings.Repeat("x", 5<<20))) },
 		Request: "testdata/request.txt",
-	})
+	}
 }
 
-func open(t *testing.T, cfg openai.Config) *openai.Provider {
+func open(t testing.TB, cfg openai.Config) *openai.Provider {
 	t.Helper()
 	p, err := openai.New(cfg)
 	if err != nil {

@@ -21,7 +21,7 @@ const Model = "test-model"
 // A Vendor is how the model servers of one vendor behave.
 type Vendor struct {
 	// Open returns a provider for the server at url, with [Model] and [Secret].
-	Open func(t *testing.T, url string) runnel.Provider
+	Open func(t testing.TB, url string) runnel.Provider
 
 	// ContentType is that of an answer.
 	ContentType string

@@ -46,14 +46,14 @@ func NewClient(cfg Config) (*Client, error) {
 		cfg:  cfg,
 		base: base,
 		http: &http.Client{
-			Transport:     transport(),
+			Transport:     newTransport(),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
 }
 
-// transport returns a connection pool fit for many long answers from one host.
-func transport() *http.Transport {
+// newTransport returns a connection pool fit for many long answers from one host.
+func newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -100,11 +100,15 @@ func (c *Client) post(ctx context.Context, path string, body []byte, accept []st
 	return nil, err
 }
 
-// accepts reports whether the answer may be what was asked for. A server that
-// does not say is given the benefit of the doubt: what it sends is checked anyway.
+// accepts reports whether the answer may be what was asked for. A type that says
+// nothing is given the benefit of the doubt: what follows is checked anyway.
 func accepts(accept []string, contentType string) bool {
 	mediaType, _, _ := mime.ParseMediaType(contentType)
-	return contentType == "" || slices.Contains(accept, mediaType)
+	switch mediaType {
+	case "", "text/plain", "application/octet-stream":
+		return true
+	}
+	return slices.Contains(accept, mediaType)
 }
 
 // redact takes the key out of a text for the log.

@@ -1,0 +1,4 @@
+package openai
+
+// NewDecoder lets the fuzzer at the decoder without a server.
+var NewDecoder = newDecoder

@@ -91,7 +91,7 @@ func claudeRequest(p *runnel.Prompt) (any, error) {
 		}
 	}
 	for _, t := range p.Tools {
-		b.Tools = append(b.Tools, claudeTool{Name: t.Name, Description: t.Description, Schema: orEmpty(t.Schema)})
+		b.Tools = append(b.Tools, claudeTool{Name: t.Name, Description: t.Description, Schema: schemaOf(t)})
 	}
 	if p.ToolChoice.Mode != "" && len(p.Tools) > 0 {
 		b.ToolChoice = &claudeChoice{Type: p.ToolChoice.Mode, Name: p.ToolChoice.Name}

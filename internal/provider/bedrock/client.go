@@ -65,9 +65,9 @@ func (p *Provider) Generate(ctx context.Context, prompt runnel.Prompt) iter.Seq2
 	return func(yield func(runnel.Delta, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		resp, err := p.call(ctx, &prompt)
+		resp, key, err := p.call(ctx, &prompt)
 		if err != nil {
-			yield(runnel.Delta{}, classify(ctx, err))
+			yield(runnel.Delta{}, classify(ctx, err, key))
 			return
 		}
 		defer func() {
@@ -79,46 +79,45 @@ func (p *Provider) Generate(ctx context.Context, prompt runnel.Prompt) iter.Seq2
 		switch {
 		case !more:
 		case err != nil:
-			yield(runnel.Delta{}, classify(ctx, err))
+			yield(runnel.Delta{}, classify(ctx, err, key))
 		case yield(runnel.Delta{End: a.end()}, nil):
 			drain(resp.Body, cancel)
 		}
 	}
 }
 
-// call sends the prompt and returns the answer, of which nothing is read yet.
-func (p *Provider) call(ctx context.Context, prompt *runnel.Prompt) (*http.Response, error) {
+// call sends the prompt and returns the answer, of which nothing is read yet,
+// and the key that was used, if any.
+func (p *Provider) call(ctx context.Context, prompt *runnel.Prompt) (resp *http.Response, key string, err error) {
 	request, err := p.family.request(prompt)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	body, err := json.Marshal(request)
 	if err != nil {
-		return nil, runnel.Errorf(runnel.Invalid, "the prompt holds something that is not JSON").Because(err)
+		return nil, "", runnel.Errorf(runnel.Invalid, "the prompt holds something that is not JSON").Because(err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("bedrock: make request: %w", err)
+		return nil, "", fmt.Errorf("make request: %w", err)
 	}
-	req.URL = p.url // with its own escaping, which is part of what is signed
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", eventstream.ContentType)
 	req.Header.Set("User-Agent", "runnel")
 	if p.family != &converse {
 		req.Header.Set("X-Amzn-Bedrock-Accept", "application/json")
 	}
-	if err := p.auth.authorize(ctx, req, body); err != nil {
-		return nil, err
+	if key, err = p.auth.authorize(ctx, req, body); err != nil {
+		return nil, key, err
 	}
-	resp, err := p.http.Do(req)
-	if err != nil {
-		return nil, runnel.Errorf(runnel.Unavailable, "Bedrock cannot be reached").Because(err)
+	if resp, err = p.http.Do(req); err != nil {
+		return nil, key, runnel.Errorf(runnel.Unavailable, "Bedrock cannot be reached").Because(err)
 	}
 	if err := check(resp); err != nil {
 		_ = resp.Body.Close()
-		return nil, err
+		return nil, key, err
 	}
-	return resp, nil
+	return resp, key, nil
 }
 
 // check returns an error unless the response is a stream of messages.

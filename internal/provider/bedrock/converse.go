@@ -175,7 +175,7 @@ func newConverseTools(p *runnel.Prompt) *converseTools {
 	out := &converseTools{Tools: make([]converseTool, len(p.Tools))}
 	for i, t := range p.Tools {
 		spec := &out.Tools[i].Spec
-		spec.Name, spec.Description, spec.Schema.JSON = t.Name, t.Description, orEmpty(t.Schema)
+		spec.Name, spec.Description, spec.Schema.JSON = t.Name, t.Description, schemaOf(t)
 	}
 	switch p.ToolChoice.Mode {
 	case "auto", "any":
@@ -204,6 +204,14 @@ func orEmpty(v json.RawMessage) json.RawMessage {
 		return json.RawMessage("{}")
 	}
 	return v
+}
+
+// schemaOf returns a tool's schema. There must be one, and of an object.
+func schemaOf(t runnel.Tool) json.RawMessage {
+	if len(t.Schema) == 0 {
+		return json.RawMessage(`{"type":"object"}`)
+	}
+	return t.Schema
 }
 
 // decodeConverse reads an event of ConverseStream.

@@ -84,14 +84,17 @@ func unreadable(err error) error {
 }
 
 // classify returns err as a [*runnel.Error]. When ctx is done it is the reason
-// for everything else.
-func classify(ctx context.Context, err error) error {
+// for everything else. The key, if there is one, is kept out of it.
+func classify(ctx context.Context, err error, key string) error {
 	if ended := upstream.ContextError(ctx); ended != nil {
 		return ended
 	}
 	e, ok := errors.AsType[*runnel.Error](err)
 	if !ok {
 		if f, isFailure := errors.AsType[*failure](err); isFailure {
+			if key != "" {
+				f.message = strings.ReplaceAll(f.message, key, "[key]")
+			}
 			e = f.translate()
 		} else {
 			e = runnel.Errorf(runnel.Unavailable, "Bedrock's answer could not be read")

@@ -21,7 +21,9 @@ import (
 	"github.com/runnelhq/runnel/internal/provider/bedrock"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+// updating reports whether golden files are to be rewritten, for which
+// providertest has the flag.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

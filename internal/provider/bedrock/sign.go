@@ -40,29 +40,30 @@ func newAuthorizer(o bedrockruntime.Options) *authorizer {
 	return a
 }
 
-// authorize adds the proof to a request with the given body.
-func (a *authorizer) authorize(ctx context.Context, req *http.Request, body []byte) error {
+// authorize adds the proof to a request with the given body. It returns the key
+// if that goes along, so that it can be kept out of the log.
+func (a *authorizer) authorize(ctx context.Context, req *http.Request, body []byte) (key string, err error) {
 	if a.bearer != nil {
 		token, err := a.bearer.RetrieveBearerToken(ctx)
 		if err != nil {
-			return noCredentials(err)
+			return "", noCredentials(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+token.Value)
-		return nil
+		return token.Value, nil
 	}
 	if a.credentials == nil {
-		return noCredentials(nil)
+		return "", noCredentials(nil)
 	}
 	credentials, err := a.credentials.Retrieve(ctx)
 	if err != nil {
-		return noCredentials(err)
+		return "", noCredentials(err)
 	}
 	sum := sha256.Sum256(body)
 	err = a.signer.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), signingName, a.region, time.Now())
 	if err != nil {
-		return fmt.Errorf("bedrock: sign request: %w", err)
+		return "", fmt.Errorf("sign request: %w", err)
 	}
-	return nil
+	return "", nil
 }
 
 func noCredentials(err error) error {
@@ -78,11 +79,17 @@ func endpoint(ctx context.Context, o bedrockruntime.Options, model, operation st
 		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
 		Endpoint:     o.BaseEndpoint,
 	})
-	if err != nil || base.URI.Host == "" {
+	if err != nil || base.URI.Host == "" || !strings.HasPrefix(base.URI.Scheme, "http") || !isRegion(o.Region) {
 		return nil, runnel.Errorf(runnel.Invalid, "bedrock: the region %.40q or the endpoint makes no address", o.Region).Because(err)
 	}
 	u := base.URI
 	u.RawPath = strings.TrimRight(u.EscapedPath(), "/") + "/model/" + httpbinding.EscapePath(model, true) + "/" + operation
 	u.Path = strings.TrimRight(u.Path, "/") + "/model/" + model + "/" + operation
 	return &u, nil
+}
+
+// isRegion reports whether s can be a region's name. The resolver would make a
+// host of anything.
+func isRegion(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }

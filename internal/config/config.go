@@ -16,7 +16,7 @@ type Config struct {
 	Listen       string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
 	Insecure     bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
 	DataDir      string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
-	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"0s" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
+	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
 	LogLevel     string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
 	LogFormat    string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
 

@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/runnelhq/runnel/api"
+	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/natslog"
+	"github.com/runnelhq/runnel/internal/obs"
+	"github.com/runnelhq/runnel/internal/route"
+	"github.com/runnelhq/runnel/internal/server"
+	"github.com/runnelhq/runnel/internal/session"
+)
+
+const (
+	// handover is what the sessions may take, after running generations have had
+	// their time, to store what there is and give up their leases.
+	handover = 5 * time.Second
+	// depthTimeout bounds what a scrape of the metrics waits for the queue.
+	depthTimeout = time.Second
+)
+
+// An App is one node. Call Start once, and then Stop.
+type App struct {
+	cfg     config.Config
+	log     *slog.Logger
+	metrics *obs.Metrics
+	table   *route.Table
+
+	engine   *natslog.Engine
+	sessions *session.Service
+	server   *server.Server
+
+	stopServer, stopSessions context.CancelFunc
+	sessionsEnded            chan struct{} // closed when sessions.Run has returned
+
+	running sync.WaitGroup
+	done    chan struct{} // closed when a part has ended, by itself or not
+	endOnce sync.Once
+	mu      sync.Mutex
+	errs    []error // of parts that have ended
+}
+
+// New returns a node that logs to w. It opens the providers, so that a model
+// that cannot work is found before anything starts, and nothing else.
+func New(cfg config.Config, w io.Writer) (*App, error) {
+	log, err := obs.NewLogger(w, cfg.LogLevel, cfg.LogFormat)
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	table, err := route.New(route.Config{Default: cfg.Model, Routes: cfg.Models, Providers: providers()})
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	return &App{
+		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table,
+		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
+	}, nil
+}
+
+// Start brings the parts up, innermost first, and returns when the node is
+// ready. After an error nothing runs.
+func (a *App) Start(ctx context.Context) (err error) {
+	// The address comes first: that it is taken is the most common mistake, and
+	// nobody is answered before the rest stands.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, listener.Close(), a.closeEngine())
+		}
+	}()
+	a.engine, err = natslog.Open(ctx, natslog.Config{
+		Dir: a.cfg.DataDir, URL: strings.Join(a.cfg.NATSURL, ","), Credentials: a.cfg.NATSCreds, Replicas: a.cfg.NATSReplicas,
+		Retention: a.cfg.Retention, TurnRetention: a.cfg.TurnRetention, Logger: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	a.sessions = session.New(a.engine, a.table, a.sessionConfig())
+	if err := a.sessions.Recover(ctx); err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	a.metrics.InFlight(a.sessions.Running)
+	a.metrics.QueueDepth(a.queueDepth)
+	a.server, err = server.New(listener, server.Config{
+		Doors:   doors(a.sessions, &a.cfg, a.metrics, a.log),
+		Engine:  a.engine,
+		Metrics: a.metrics.Handler(),
+		OpenAPI: api.OpenAPI,
+		Origins: a.cfg.CORSOrigins,
+		Drain:   a.drain, DrainTimeout: a.cfg.DrainTimeout + handover,
+		Logger: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	a.run(context.WithoutCancel(ctx))
+	return nil
+}
+
+// run starts what lives. Parts get contexts of their own, so that Stop can end
+// them one after the other.
+func (a *App) run(ctx context.Context) {
+	var sessions, doors context.Context
+	sessions, a.stopSessions = context.WithCancel(ctx)
+	doors, a.stopServer = context.WithCancel(ctx)
+	a.running.Go(func() {
+		defer close(a.sessionsEnded)
+		a.ended(a.sessions.Run(sessions))
+	})
+	a.running.Go(func() { a.ended(a.server.Run(doors)) })
+}
+
+// ended notes that a part has ended. A node that lacks one is of no use.
+func (a *App) ended(err error) {
+	if err != nil {
+		a.mu.Lock()
+		a.errs = append(a.errs, err)
+		a.mu.Unlock()
+	}
+	a.endOnce.Do(func() { close(a.done) })
+}
+
+// Done returns a channel that is closed when a part of the node has ended. Then
+// it is time to call Stop, which says why.
+func (a *App) Done() <-chan struct{} { return a.done }
+
+// Stop ends the node: the server drains, which ends or hands over what runs,
+// and the engine is closed last. It returns when all is over.
+func (a *App) Stop() error {
+	a.stopServer()
+	a.running.Wait()
+	begin := time.Now()
+	err := a.closeEngine()
+	a.log.Info("stopping", "step", "close engine", "took", time.Since(begin), "err", err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Join(append(a.errs, err)...)
+}
+
+// drain is the step of the server's end in which generations end.
+func (a *App) drain(ctx context.Context) error {
+	a.stopSessions()
+	select {
+	case <-a.sessionsEnded:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("app: generations still run: %w", ctx.Err())
+	}
+}
+
+func (a *App) closeEngine() error {
+	if a.engine == nil {
+		return nil
+	}
+	return a.engine.Close()
+}
+
+// Addr returns where the node listens.
+func (a *App) Addr() net.Addr { return a.server.Addr() }
+
+// Durability says what survives what.
+func (a *App) Durability() string { return a.engine.Durability() }
+
+// Models returns what clients may ask for.
+func (a *App) Models() []string { return a.table.Names() }
+
+func (a *App) sessionConfig() session.Config {
+	c := &a.cfg
+	return session.Config{
+		Mode: session.Mode(c.SessionMode), MaxGenerations: c.MaxGenerations, MaxPrompt: int(c.MaxPrompt),
+		HistoryTurns: orNone(c.HistoryTurns), FlushChunks: c.FlushChunks, FlushInterval: orNone(c.FlushInterval),
+		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout,
+		Attempts: c.Attempts, Retries: orNone(c.Retries), DrainTimeout: c.DrainTimeout,
+		Node: nodeName(), Logger: a.log, Metrics: a.metrics,
+	}
+}
+
+// nodeName tells this process from others in the records of generations.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}
+
+// orNone turns a zero that somebody chose into what parts take for none: to
+// them zero means that nobody chose.
+func orNone[T int | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+func (a *App) queueDepth() int {
+	ctx, cancel := context.WithTimeout(context.Background(), depthTimeout)
+	defer cancel()
+	depth, err := a.engine.Depth(ctx)
+	if err != nil {
+		a.log.Warn("queue depth unknown", "err", err)
+	}
+	return depth
+}

@@ -1,0 +1,21 @@
+package app
+
+import (
+	"github.com/runnelhq/runnel/internal/provider/anthropic"
+	"github.com/runnelhq/runnel/internal/provider/bedrock"
+	"github.com/runnelhq/runnel/internal/provider/echo"
+	"github.com/runnelhq/runnel/internal/provider/ollama"
+	"github.com/runnelhq/runnel/internal/provider/openai"
+	"github.com/runnelhq/runnel/internal/route"
+)
+
+// providers are the model vendors, by the name that begins a spec.
+func providers() map[string]route.Open {
+	return map[string]route.Open{
+		"anthropic": anthropic.Open,
+		"bedrock":   bedrock.Open,
+		"echo":      echo.Open,
+		"ollama":    ollama.Open,
+		"openai":    openai.Open,
+	}
+}

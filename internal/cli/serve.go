@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/runnelhq/runnel/internal/app"
+	"github.com/runnelhq/runnel/internal/config"
+)
+
+type serveCommand struct {
+	ConfigFile string   `name:"config" env:"RUNNEL_CONFIG" placeholder:"FILE" help:"Read settings from this YAML file"`
+	settings   settings `kong:"-"`
+}
+
+// Help is shown below the command's summary.
+func (*serveCommand) Help() string {
+	return `Every setting can be given as a flag, as an environment variable or, in the file, under its name with underscores; ` +
+		`flags beat variables, which beat the file. "runnel config" shows what holds.
+
+Examples:
+
+    runnel serve
+    runnel serve --model openai/gpt-5-mini,ollama/llama3.2
+    runnel serve --model 'echo?ttft=500ms&tps=20' --listen 127.0.0.1:0
+    runnel serve --config runnel.yaml`
+}
+
+// Run runs a node until a signal comes. The first one lets running generations
+// finish, a second one does not.
+func (c *serveCommand) Run(std IO, model *kong.Application) error {
+	cfg, err := c.settings.load(c.ConfigFile, std.Environ, variables(model))
+	if err != nil {
+		return err
+	}
+	node, err := app.New(cfg.Config, std.Err)
+	if err != nil {
+		return usageError{err}
+	}
+	// From here on signals are ours: one that comes during the start must not
+	// leave the log half open.
+	signals := make(chan os.Signal, 2) // the first, and the impatient second
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := node.Start(context.Background()); err != nil {
+		return err
+	}
+	greet(std.Err, node, &cfg.Config)
+
+	select {
+	case s := <-signals:
+		fmt.Fprintf(std.Err, "runnel: %v: waiting up to %v for running generations; again to end at once\n", s, cfg.DrainTimeout)
+	case <-node.Done():
+	}
+	stopped := make(chan error, 1) // so that the sender can end if nobody waits
+	go func() { stopped <- node.Stop() }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-signals:
+		// The log is made for this; whoever takes over goes on from there.
+		return fmt.Errorf("ended at once, without waiting for running generations")
+	}
+}
+
+// greet says what runs where, and what to try.
+func greet(w io.Writer, node *app.App, cfg *config.Config) {
+	storage := cfg.DataDir
+	if dir, err := filepath.Abs(cfg.DataDir); err == nil {
+		storage = dir
+	}
+	if len(cfg.NATSURL) > 0 {
+		storage = fmt.Sprintf("%d NATS server(s)", len(cfg.NATSURL))
+	}
+	url := "http://" + reachable(node.Addr())
+	fmt.Fprintf(w, `Runnel %s is ready at %s
+  models      %s
+  data        %s
+  durability  %s
+
+Try it:
+  curl -N %s/v1/sessions/demo/prompts -H 'Accept: text/event-stream' --json '{"prompt":"Hello"}'
+  runnel chat%s
+
+`, version(), url, strings.Join(node.Models(), ", "), storage, node.Durability(), url, serverFlag(url))
+}
+
+// reachable returns an address to connect to; one that listens everywhere is
+// reached on this machine.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+}
+
+// serverFlag returns what chat must be told, if anything.
+func serverFlag(url string) string {
+	if url == defaultServer {
+		return ""
+	}
+	return " --server " + url
+}

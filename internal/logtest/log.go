@@ -287,7 +287,7 @@ func testReadAfterEnd(t *testing.T, e runnel.Engine) {
 			if err != nil {
 				return err
 			}
-			events, err := e.Read(ctx, id, end)
+			events, err := readN(ctx, e, id, end, 1)
 			if err != nil {
 				return err
 			}

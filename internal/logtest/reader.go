@@ -203,7 +203,7 @@ func testSlowReader(t *testing.T, e runnel.Engine) {
 			if ready += pause; len(got) >= ready {
 				continue
 			}
-			events, err := e.Read(ctx, id, after)
+			events, err := readN(ctx, e, id, after, 1)
 			if err != nil {
 				return err
 			}

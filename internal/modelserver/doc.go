@@ -54,5 +54,7 @@
 //
 // A token is due at a time reckoned from the request's arrival, so a late
 // token does not delay those after it. Each token is one write and one flush.
-// Nothing is sent before the first token is due, not even the header.
+// Nothing is sent before the first token is due, not even the header. On an
+// idle machine a token may be late by a millisecond, which is how fine the
+// runtime's timers are; so whoever measures delays does it from the stamps.
 package modelserver

@@ -1,6 +1,7 @@
 package modelserver
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -148,7 +149,7 @@ func parseCount(s string) (int, error) {
 func parseStatus(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err == nil && (n < 400 || n > 599) {
-		err = fmt.Errorf("not between 400 and 599")
+		err = errors.New("not between 400 and 599")
 	}
 	return n, err
 }
@@ -163,7 +164,7 @@ func parseDelay(s string) (time.Duration, error) {
 		return 0, err
 	}
 	if d < 0 {
-		return 0, fmt.Errorf("negative")
+		return 0, errors.New("negative")
 	}
 	return d, nil
 }
@@ -171,7 +172,7 @@ func parseDelay(s string) (time.Duration, error) {
 func parseRate(s string) (float64, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	if err == nil && !(f >= 0 && f <= 1e9) { // not NaN either
-		err = fmt.Errorf("not between 0 and 1e9")
+		err = errors.New("not between 0 and 1e9")
 	}
 	return f, err
 }

@@ -164,6 +164,7 @@ func (s *stream) fault(ctx context.Context) (ended bool) {
 	case Stall:
 		<-ctx.Done()
 		s.aborted()
+	default: // to return is to end the response
 	}
 	return true
 }

@@ -41,7 +41,7 @@ type toolBlock struct {
 // message reads one message.
 func (a *answer) message(m *eventstream.Message) error {
 	if string(m.Header(":message-type")) != "event" {
-		return streamFailure(m)
+		return streamError(m)
 	}
 	event, payload := m.Header(":event-type"), m.Payload
 	if string(event) == "chunk" {
@@ -129,26 +129,21 @@ func (a *answer) endBlock(block int) {
 	}
 }
 
-// stopReasons are the vendors' words for why a model has stopped.
-var stopReasons = map[string]runnel.StopReason{
-	"stop": runnel.EndTurn, "FINISH": runnel.EndTurn, "FINISHED": runnel.EndTurn,
-	"COMPLETE": runnel.EndTurn, "eos": runnel.EndTurn,
-
-	"length": runnel.MaxTokens, "LENGTH": runnel.MaxTokens, "MAX_TOKENS": runnel.MaxTokens, "model_length": runnel.MaxTokens,
-
-	"STOP_CRITERIA_MET": runnel.StopSequence, "STOP_SEQUENCE": runnel.StopSequence,
-
-	"tool_calls": runnel.ToolUse, "TOOL_CALL": runnel.ToolUse,
-
-	"guardrail_intervened": runnel.Filtered, "CONTENT_FILTERED": runnel.Filtered, "content_filter": runnel.Filtered,
-	"ERROR_TOXIC": runnel.Filtered,
-}
-
 // setStop notes the reason for the stop. A word without a counterpart stays.
 func (a *answer) setStop(reason string) {
-	a.stop = runnel.StopReason(reason)
-	if r, ok := stopReasons[reason]; ok {
-		a.stop = r
+	switch reason {
+	case "stop", "FINISH", "FINISHED", "COMPLETE", "eos":
+		a.stop = runnel.EndTurn
+	case "length", "LENGTH", "MAX_TOKENS", "model_length":
+		a.stop = runnel.MaxTokens
+	case "STOP_CRITERIA_MET", "STOP_SEQUENCE":
+		a.stop = runnel.StopSequence
+	case "tool_calls", "TOOL_CALL":
+		a.stop = runnel.ToolUse
+	case "guardrail_intervened", "CONTENT_FILTERED", "content_filter", "ERROR_TOXIC":
+		a.stop = runnel.Filtered
+	default: // Claude's and Converse's words are ours
+		a.stop = runnel.StopReason(reason)
 	}
 }
 

@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/provider/jsonscan"
@@ -118,13 +117,12 @@ func newClaudeBlock(part runnel.Part) (claudeBlock, error) {
 
 // claudeEvent is what the events of a Claude may hold.
 type claudeEvent struct {
-	kind      string // the event's type
-	block     int
-	inner     string // the type of its block or delta
-	text      string // or reasoning, or a fragment of input
-	id, name  string
-	reason    string
-	errorType string
+	kind     string // the event's type
+	block    int
+	inner    string // the type of its block or delta
+	text     string // or reasoning, or a fragment of input
+	id, name string
+	reason   string
 }
 
 // decodeClaude reads one event of Claude's messages.
@@ -201,6 +199,6 @@ func (ev *claudeEvent) apply(a *answer) {
 	case "message_stop":
 		a.stopped, a.complete = true, true
 	case "error":
-		a.failure = &failure{code: ev.inner, message: fmt.Sprintf("an error event: %s", ev.inner)}
+		a.failure = &serviceError{code: ev.inner, message: "an error event"}
 	}
 }

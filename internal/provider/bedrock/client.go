@@ -123,7 +123,7 @@ func (p *Provider) call(ctx context.Context, prompt *runnel.Prompt) (resp *http.
 // check returns an error unless the response is a stream of messages.
 func check(resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
-		return readFailure(resp)
+		return readRefusal(resp)
 	}
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType != eventstream.ContentType {
 		return unreadable(fmt.Errorf("content type %.80q", resp.Header.Get("Content-Type")))

@@ -16,9 +16,9 @@ import (
 	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
 
-// A failure is what Bedrock itself says went wrong, as a status or inside a
+// A serviceError is what Bedrock itself says went wrong, as a status or inside a
 // stream.
-type failure struct {
+type serviceError struct {
 	code       string // such as ThrottlingException
 	status     int    // of the response; zero inside a stream
 	original   int    // the status of the model behind Bedrock; zero if unknown
@@ -26,7 +26,7 @@ type failure struct {
 	retryAfter time.Duration
 }
 
-func (f *failure) Error() string {
+func (f *serviceError) Error() string {
 	return fmt.Sprintf("%s (status %d): %s", f.code, f.status, f.message)
 }
 
@@ -38,20 +38,20 @@ type exceptionBody struct {
 	Original int    `json:"originalStatusCode"`
 }
 
-// readFailure reads an error response.
-func readFailure(resp *http.Response) error {
+// readRefusal reads an error response.
+func readRefusal(resp *http.Response) error {
 	const patience, most = 5 * time.Second, 64 << 10
 	defer time.AfterFunc(patience, func() { _ = resp.Body.Close() }).Stop()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, most))
-	f := newFailure(resp.Header.Get("X-Amzn-Errortype"), text)
+	f := newServiceError(resp.Header.Get("X-Amzn-Errortype"), text)
 	f.status = resp.StatusCode
 	f.retryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return f
 }
 
-// newFailure reads the body of an error. The name may be empty, or have more
+// newServiceError reads the body of an error. The name may be empty, or have more
 // behind a colon; in a body it may stand behind a number sign.
-func newFailure(name string, body []byte) *failure {
+func newServiceError(name string, body []byte) *serviceError {
 	var b exceptionBody
 	if json.Unmarshal(body, &b) != nil {
 		b.Message = string(body)
@@ -64,15 +64,15 @@ func newFailure(name string, body []byte) *failure {
 		b.Message = b.Upper
 	}
 	message := strings.ToValidUTF8(b.Message, "\uFFFD")
-	return &failure{code: strings.TrimSpace(name), original: b.Original, message: fmt.Sprintf("%.2000s", message)}
+	return &serviceError{code: strings.TrimSpace(name), original: b.Original, message: fmt.Sprintf("%.2000s", message)}
 }
 
-// streamFailure reads an exception or an error that came inside a stream.
-func streamFailure(m *eventstream.Message) error {
+// streamError reads an exception or an error that came inside a stream.
+func streamError(m *eventstream.Message) error {
 	if code := m.Header(":error-code"); code != nil {
-		return &failure{code: string(code), message: string(m.Header(":error-message"))}
+		return &serviceError{code: string(code), message: string(m.Header(":error-message"))}
 	}
-	f := newFailure(string(m.Header(":exception-type")), m.Payload)
+	f := newServiceError(string(m.Header(":exception-type")), m.Payload)
 	if f.code != "" { // inside a stream the names begin with a small letter
 		f.code = strings.ToUpper(f.code[:1]) + f.code[1:]
 	}
@@ -91,7 +91,7 @@ func classify(ctx context.Context, err error, key string) error {
 	}
 	e, ok := errors.AsType[*runnel.Error](err)
 	if !ok {
-		if f, isFailure := errors.AsType[*failure](err); isFailure {
+		if f, isFailure := errors.AsType[*serviceError](err); isFailure {
 			if key != "" {
 				f.message = strings.ReplaceAll(f.message, key, "[key]")
 			}
@@ -108,7 +108,7 @@ func classify(ctx context.Context, err error, key string) error {
 }
 
 // translate says in our words what a failure means.
-func (f *failure) translate() *runnel.Error {
+func (f *serviceError) translate() *runnel.Error {
 	e := &runnel.Error{RetryAfter: f.retryAfter}
 	switch f.code {
 	case "ValidationException":
@@ -140,7 +140,7 @@ func (f *failure) translate() *runnel.Error {
 }
 
 // byStatus says what a failure with a name that we do not know means.
-func (f *failure) byStatus() (runnel.Kind, string) {
+func (f *serviceError) byStatus() (runnel.Kind, string) {
 	switch {
 	case f.status == http.StatusUnauthorized, f.status == http.StatusForbidden:
 		return runnel.Denied, "Bedrock refused our credentials"

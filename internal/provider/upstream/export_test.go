@@ -18,3 +18,6 @@ func (c *Client) DialWith(dial func(ctx context.Context, network, addr string) (
 func (c *Client) Trust(t *http.Transport) { c.transport().TLSClientConfig = t.TLSClientConfig.Clone() }
 
 func (c *Client) transport() *http.Transport { return c.http.Transport.(*http.Transport) }
+
+// CloseIdle closes the connections that nobody uses.
+func (c *Client) CloseIdle() { c.transport().CloseIdleConnections() }

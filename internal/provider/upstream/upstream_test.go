@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -153,34 +152,6 @@ func TestHTTP2(t *testing.T) {
 	if !strings.HasPrefix(seen[0], "HTTP/2.0") || seen[0] != seen[1] {
 		t.Errorf("got %q, want HTTP/2.0 twice on one connection", seen)
 	}
-}
-
-// TestQuietAfterStop has a server that says that its model has stopped and then
-// neither sends its last frame nor closes.
-func TestQuietAfterStop(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ours, theirs := net.Pipe()
-		c := client(t, "http://acme")
-		c.DialWith(func(context.Context, string, string) (net.Conn, error) { return ours, nil })
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			buf := make([]byte, 1<<16)
-			_, _ = theirs.Read(buf)
-			_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\ndata: stopped\n\n")
-			_, _ = theirs.Read(buf) // until the client closes
-		}()
-		start := time.Now()
-		said, err := read(t.Context(), c)
-		if err != nil || strings.Join(said, " ") != "a stopped" {
-			t.Errorf("got %q, %v, want the end that the model announced", said, err)
-		}
-		if took := time.Since(start); took != 2*time.Second {
-			t.Errorf("waited %v for the last frame, want 2s", took)
-		}
-		<-done
-	})
 }
 
 func TestTextBeforeFailure(t *testing.T) {

@@ -20,23 +20,26 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func testRequest(t *testing.T, v Vendor) {
-	var got bytes.Buffer
+	requests := make(chan []byte, 1)
 	s := serve(t, v, func(s *session) {
-		fmt.Fprintf(&got, "%s %s\n\n", s.request.Method, s.request.URL.Path)
-		if err := json.Indent(&got, s.body, "", "  "); err != nil {
+		var text bytes.Buffer
+		fmt.Fprintf(&text, "%s %s\n\n", s.request.Method, s.request.URL.Path)
+		if err := json.Indent(&text, s.body, "", "  "); err != nil {
 			t.Errorf("the request is not JSON: %v", err)
 		}
-		got.WriteByte('\n')
+		text.WriteByte('\n')
+		requests <- text.Bytes()
 		s.answer(greeting())
 	})
 	if _, _, err := collect(t.Context(), t, s.provider, everything()); err != nil {
 		t.Fatal(err)
 	}
+	got := <-requests
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(v.Request), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(v.Request, got.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(v.Request, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,7 +47,7 @@ func testRequest(t *testing.T, v Vendor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("the request differs from %s (-want +got):\n%s", v.Request, diff)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,15 +138,15 @@ func testRefusals(t *testing.T, v Vendor) {
 	} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
-			requests := 0
+			var requests atomic.Int32
 			s := serve(t, v, func(s *session) {
-				requests++
+				requests.Add(1)
 				s.refuse(status)
 			})
 			_, _, err := collect(t.Context(), t, s.provider, prompt())
 			checkError(t, err, want)
-			if requests != 1 {
-				t.Errorf("the provider tried %d times, want once", requests)
+			if n := requests.Load(); n != 1 {
+				t.Errorf("the provider tried %d times, want once", n)
 			}
 		})
 	}

@@ -75,9 +75,11 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		}
 		begin := time.Now()
 		seen := &responseWriter{ResponseWriter: w}
+		defer func() { // also when the connection is aborted
+			s.log.DebugContext(r.Context(), "request", "request_id", id, "method", r.Method, "path", r.URL.Path,
+				"proto", r.Proto, "remote", r.RemoteAddr, "status", seen.code, "took", time.Since(begin))
+		}()
 		next.ServeHTTP(seen, r)
-		s.log.DebugContext(r.Context(), "request", "request_id", id, "method", r.Method, "path", r.URL.Path,
-			"proto", r.Proto, "remote", r.RemoteAddr, "status", seen.code, "took", time.Since(begin))
 	})
 }
 

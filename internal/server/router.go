@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/runnelhq/runnel"
 )
@@ -78,6 +79,8 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse answers a request that no route matches as the mux would, 404 or 405
 // with Allow, but in JSON.
 func refuse(w http.ResponseWriter, r *http.Request, refusal http.Handler) {
+	// net/http looks for the body that nobody has read.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerTimeout))
 	said := recorder{header: make(http.Header), code: http.StatusNotFound}
 	if refusal != nil {
 		refusal.ServeHTTP(&said, r)

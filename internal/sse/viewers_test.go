@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,16 +24,23 @@ const session runnel.SessionID = "s"
 // A rig is a server with one route, which streams one session.
 type rig struct {
 	log     *memlog.Engine
+	reads   atomic.Int64 // how often viewers have asked for more
 	viewers *sse.Viewers
 	ln      net.Listener
 	dial    func() (net.Conn, error)
 }
 
+// Read implements [sse.Sessions].
+func (r *rig) Read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error) {
+	r.reads.Add(1)
+	return r.log.Read(ctx, id, after)
+}
+
 // start serves on ln until the end of the test.
 func start(t *testing.T, ln net.Listener, dial func() (net.Conn, error), cfg sse.Config) *rig {
 	t.Helper()
-	log := memlog.New()
-	r := &rig{log: log, viewers: sse.NewViewers(log, cfg), ln: ln, dial: dial}
+	r := &rig{log: memlog.New(), ln: ln, dial: dial}
+	r.viewers = sse.NewViewers(r, cfg)
 	srv := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("X-Middleware", "kept")
 		after, err := runnel.ParseCursor(req.Header.Get("Last-Event-ID"))

@@ -86,18 +86,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request) (receipt runnel.Receipt, err error) {
 	// Without a deadline a client could hold a connection for ever by sending
-	// a byte now and then. It must not stay for the stream that follows.
+	// a byte now and then. It stays when the body did not come, for net/http
+	// looks for the rest, but not for the stream that follows.
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
 	// JSON that escapes all but ASCII triples most texts.
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3*int64(h.cfg.MaxPrompt)+64<<10))
-	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return receipt, statusError{http.StatusRequestEntityTooLarge, runnel.Errorf(runnel.Invalid, "the body is too large")}
 		}
 		return receipt, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
 	}
+	_ = rc.SetReadDeadline(time.Time{})
 	prompt, err := h.prompt(data, r.URL.Query().Get("session"))
 	if err != nil {
 		return receipt, err

@@ -67,8 +67,20 @@ func (h *Handler) Register(handle func(pattern string, handler http.Handler)) {
 		"POST /v1/generations/{id}/cancel":    h.cancel,
 		"GET /v1/generations/{id}":            h.generation,
 	} {
-		handle(pattern, f)
+		handle(pattern, h.bounded(f))
 	}
+}
+
+// bounded gives a request's body a deadline: a client could hold a connection
+// for ever by sending a byte now and then. That is so even if the handler does
+// not read it, for net/http then looks for the rest.
+func (h *Handler) bounded(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
+		}
+		next(w, r)
+	})
 }
 
 // Viewers returns how many streams are open.
@@ -110,7 +122,7 @@ func (h *Handler) readSubmission(w http.ResponseWriter, r *http.Request) (runnel
 	if err != nil {
 		return sub, err
 	}
-	data, err := readBody(w, r, h.cfg.maxBody(), h.cfg.BodyTimeout)
+	data, err := readBody(w, r, h.cfg.maxBody())
 	if err != nil {
 		return sub, err
 	}

@@ -45,15 +45,10 @@ type member struct {
 }
 
 // readBody reads a request's JSON body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 		return nil, err
 	}
-	// Without a deadline a client could hold a connection for ever by sending
-	// a byte now and then. It must not stay for the stream that may follow.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(timeout))
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -61,6 +56,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.
 		}
 		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
 	}
+	// See [Handler.bounded]: a stream may follow.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return data, nil
 }
 

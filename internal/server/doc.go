@@ -4,7 +4,7 @@
 //   - server.go: what is served, and the life of the listener
 //   - router.go: from a request to a door's handler
 //   - middleware.go: request ids, panics, the access log, origins
-//   - health.go: /healthz, /readyz
+//   - health.go: /healthz, /readyz; page.go: GET /
 //
 // A request passes: request id and access log, cross-origin rules, clean path,
 // router, panic recovery, door.

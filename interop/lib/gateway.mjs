@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { defer, until } from './wait.mjs';
+
+const BINARY = fileURLToPath(new URL('../../bin/runnel', import.meta.url));
+
+/** startGateway starts bin/runnel for the test t and returns it when it is ready. */
+export async function startGateway(t, { model, args = [], env = {} }) {
+  const dir = await mkdtemp(join(tmpdir(), 'runnel-interop-'));
+  defer(t, () => rm(dir, { recursive: true, force: true }));
+  const gateway = new Gateway(dir, await freePort(), ['--model', model, ...args], env);
+  defer(t, async () => {
+    await gateway.kill();
+    if (!t.passed) t.diagnostic(`the gateway's log:\n${gateway.log}`);
+  });
+  await gateway.start();
+  return gateway;
+}
+
+/** A Gateway is the real binary in its own process. Its port and its data survive a kill. */
+class Gateway {
+  #child = null;
+  #args;
+  #env;
+
+  constructor(dir, port, args, env) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.log = '';
+    this.#args = ['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', join(dir, 'data'), ...args];
+    // Nothing of the developer's own settings and credentials gets in.
+    this.#env = { PATH: process.env.PATH, HOME: dir, ...env };
+  }
+
+  async start() {
+    const child = spawn(BINARY, this.#args, { env: this.#env, stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.setEncoding('utf8').on('data', (text) => (this.log += text));
+    this.#child = { process: child, exited: once(child, 'exit') };
+    await Promise.race([once(child, 'spawn'), this.#child.exited]); // a missing binary throws here
+    await until('the gateway is ready', async () => {
+      if (child.exitCode !== null) throw new Error(`the gateway exited with ${child.exitCode}:\n${this.log}`);
+      return (await this.readiness())?.ready;
+    });
+  }
+
+  /** readiness returns what /readyz says, or nothing if nobody answers. */
+  async readiness() {
+    try {
+      const response = await fetch(`${this.url}/readyz`);
+      return await response.json();
+    } catch {
+      return null;
+    }
+  }
+
+  /** kill ends the process without any warning. */
+  async kill() {
+    await this.#end('SIGKILL');
+  }
+
+  /** terminate asks the process to stop and returns its exit code when it has. */
+  terminate() {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal) {
+    const child = this.#child;
+    if (!child) return null;
+    this.#child = null;
+    child.process.kill(signal);
+    const [code] = await child.exited;
+    return code;
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -243,13 +243,31 @@ func (c *conn) batch(ctx context.Context, stream string, q query) (found []messa
 	}
 }
 
+// following returns the next messages that q asks for, as batch does, and
+// whether there may be more. It returns none only if the stream has none.
+func (c *conn) following(ctx context.Context, stream string, q query) (found []message, more bool, err error) {
+	found, more, err = c.batch(ctx, stream, q)
+	if err != nil || !c.remote {
+		return found, more, err
+	}
+	if len(found) > 0 {
+		return found, true, nil
+	}
+	// It may be just that this replica has not got it yet.
+	m, err := c.get(ctx, stream, q)
+	if errors.Is(err, errNone) {
+		return nil, false, nil
+	}
+	return []message{m}, true, err
+}
+
 // each calls f for all messages that q asks for, in order, until f returns an
 // error.
 func (c *conn) each(ctx context.Context, stream string, q query, f func(message) error) error {
 	for more := true; more; {
 		var found []message
 		var err error
-		if found, more, err = c.batch(ctx, stream, q); err != nil {
+		if found, more, err = c.following(ctx, stream, q); err != nil {
 			return err
 		}
 		for _, m := range found {

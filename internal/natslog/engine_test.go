@@ -17,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimDir); dir != "" {
+		runVictim(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -97,7 +100,7 @@ func checkpoint(t *testing.T, re runnel.Engine) func(runnel.Engine) runnel.Engin
 		saved = t.TempDir()
 		copyTree(t, filepath.Join(saved, logFolder), folder)
 		scratch := t.TempDir() // as the server changes what it opens
-		copyTree(t, filepath.Join(scratch, logFolder), folder)
+		copyTree(t, filepath.Join(scratch, logFolder), filepath.Join(saved, logFolder))
 		return storedEnd(t, scratch) == end // else it was not on disk yet
 	})
 	if err != nil {

@@ -16,6 +16,8 @@ var (
 	errNone = errors.New("no such message")
 	// errConflict says that a subject does not end with the expected sequence.
 	errConflict = errors.New("the subject has another last sequence")
+	// errInFlight says that a message with the same id is just being stored.
+	errInFlight = errors.New("the same message is on its way")
 	// errNoAnswer says that a request got no answer in time; the server may
 	// have carried it out.
 	errNoAnswer = errors.New("no answer in time")
@@ -33,9 +35,8 @@ var (
 const (
 	codeConflict         = 10071
 	codeConflictInFlight = 10164
+	codeInFlight         = 10158
 	codeNoMessage        = 10037
-	codeNoResources      = 10023
-	codeNoStorage        = 10047
 )
 
 // apiError turns the error of a JetStream answer into one of ours.
@@ -43,6 +44,8 @@ func apiError(e *jetstream.APIError) error {
 	switch e.ErrorCode {
 	case codeConflict, codeConflictInFlight:
 		return errConflict
+	case codeInFlight:
+		return errInFlight
 	case codeNoMessage:
 		return errNone
 	}

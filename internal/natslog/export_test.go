@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/wire"
 )
 
 // Token and Untoken are the encoding of ids in subjects.
@@ -32,20 +33,34 @@ func (e *Engine) LogEnd(ctx context.Context) (uint64, error) { return e.logEnd(c
 
 // Deafen drops what is delivered live to a session from now on, and returns a
 // function that ends that.
-func (e *Engine) Deafen(id runnel.SessionID) (hearAgain func(), err error) {
+func (e *Engine) Deafen(id runnel.SessionID) (hearAgain func() error, err error) {
 	e.tails.mu.RLock()
 	t := e.tails.all[token(string(id))]
 	e.tails.mu.RUnlock()
-	if err := t.sub.Unsubscribe(); err != nil {
+	t.mu.Lock()
+	sub := t.sub
+	t.mu.Unlock()
+	if err := sub.Unsubscribe(); err != nil {
 		return nil, err
 	}
-	return func() {
+	return func() error {
 		sub, err := e.conn.nc.ChanSubscribe(livePrefix+t.subject[len(logPrefix):], e.tails.live)
-		if err != nil {
-			panic(err)
-		}
 		t.setSub(sub)
+		return err
 	}, nil
+}
+
+// StoreUnanswered stores ev as w would, and leaves w as if the acknowledgement
+// had got lost.
+func StoreUnanswered(ctx context.Context, w runnel.Writer, ev runnel.Event) error {
+	a := &w.(*writer).appender
+	body, err := wire.Append(nil, &ev)
+	if err != nil {
+		return err
+	}
+	a.unsure = append(a.unsure, body)
+	_, err = a.engine.conn.publish(ctx, a.subject, body, a.last, nil)
+	return err
 }
 
 // Tick advances the clocks of all tails by a second.

@@ -2,7 +2,6 @@ package natslog
 
 import (
 	"context"
-	"errors"
 
 	"github.com/runnelhq/runnel"
 )
@@ -17,22 +16,16 @@ type history struct {
 	// lost is set if from lies after the position that was asked for: some of
 	// what came in between has expired.
 	lost bool
-	more bool // the stream may hold more already
 }
 
 // history reads the session's next events after pos. If there are none, last
 // is zero.
 func (e *Engine) history(ctx context.Context, t *tail, pos uint64) (history, error) {
-	found, more, err := e.conn.batch(ctx, logStream, query{Seq: pos + 1, NextFor: t.subject})
-	if err == nil && len(found) == 0 && e.conn.remote {
-		// It may be just that this replica has not got it yet.
-		found, err = e.next(ctx, t.subject, pos)
-		more = len(found) > 0
-	}
+	found, _, err := e.conn.following(ctx, logStream, query{Seq: pos + 1, NextFor: t.subject})
 	if err != nil {
 		return history{}, err
 	}
-	h := history{from: pos, more: more}
+	h := history{from: pos}
 	if len(found) == 0 {
 		kept, err := e.kept(ctx, pos)
 		h.lost = !kept
@@ -51,18 +44,6 @@ func (e *Engine) history(ctx context.Context, t *tail, pos uint64) (history, err
 		}
 	}
 	return h, nil
-}
-
-// next asks the stream's leader for the message that follows pos on a subject.
-func (e *Engine) next(ctx context.Context, subject string, pos uint64) ([]message, error) {
-	m, err := e.conn.get(ctx, logStream, query{Seq: pos + 1, NextFor: subject})
-	if errors.Is(err, errNone) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return []message{m}, nil
 }
 
 // origin returns the first position, not before pos, after which m was the

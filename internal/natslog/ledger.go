@@ -1,7 +1,6 @@
 package natslog
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,35 +57,6 @@ func (e *Engine) PutRun(ctx context.Context, r runnel.Run) (runnel.Run, error) {
 	}
 	r.Revision = seq
 	return r, nil
-}
-
-// Turns implements [runnel.Ledger].
-func (e *Engine) Turns(ctx context.Context, id runnel.SessionID, limit int) ([]runnel.Turn, error) {
-	turns, err := e.turns(ctx, id, limit)
-	if err != nil {
-		return nil, fail(err, "turns of %s", id)
-	}
-	return turns, nil
-}
-
-func (e *Engine) turns(ctx context.Context, id runnel.SessionID, limit int) ([]runnel.Turn, error) {
-	var turns []runnel.Turn
-	err := e.conn.each(ctx, turnStream, query{Seq: 1, NextFor: runSubjects(turnPrefix, id)}, func(m message) error {
-		r, err := decodeRun(m)
-		if err == nil && r.State.Ended() && r.Turn != nil {
-			turns = append(turns, *r.Turn)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	// The stream has them in the order of their last change.
-	slices.SortFunc(turns, func(a, b runnel.Turn) int { return cmp.Compare(a.Generation, b.Generation) })
-	if limit > 0 && len(turns) > limit {
-		turns = turns[len(turns)-limit:]
-	}
-	return turns, nil
 }
 
 // Ended implements [runnel.Ledger].

@@ -19,6 +19,8 @@ const (
 	// short because a change of leader forgets requests without a word.
 	pullTime  = 2 * time.Second
 	pullSlack = time.Second
+	// removePause is about what a cluster needs to agree on something.
+	removePause = 2 * time.Millisecond
 )
 
 // Answers to a leased prompt, as JetStream knows them.
@@ -43,13 +45,18 @@ func (e *Engine) Enqueue(ctx context.Context, p runnel.Prompt, exclusive bool) e
 		expect = 0
 		header[headerExpectOn] = []string{runSubjects(promptPrefix, p.Session)}
 	}
-	_, err = e.conn.publish(ctx, runSubject(promptPrefix, p.Session, p.Generation), data, expect, header)
+	for {
+		_, err = e.conn.publish(ctx, runSubject(promptPrefix, p.Session, p.Generation), data, expect, header)
+		if errors.Is(err, errInFlight) && pause(ctx, retryPause) == nil {
+			continue // somebody else is storing it; see what comes of that
+		}
+		break
+	}
 	if errors.Is(err, errConflict) {
 		if _, err := e.Find(ctx, p.Session, p.Generation); err == nil {
 			return nil // it is this one that the session has
 		}
 		err = runnel.Errorf(runnel.Conflict, "the session has a prompt in the queue already")
-		return fail(err, "enqueue %s", p.Generation)
 	}
 	if err != nil {
 		return fail(err, "enqueue %s", p.Generation)
@@ -231,10 +238,31 @@ func (l *lease) Renew(ctx context.Context) error {
 
 // Remove implements [runnel.Lease].
 func (l *lease) Remove(ctx context.Context) error {
-	if err := l.answer(ctx, ackDone); err != nil {
+	err := l.answer(ctx, ackDone)
+	if err == nil && l.engine.conn.remote {
+		err = l.removed(ctx)
+	}
+	if err != nil {
 		return fail(err, "remove %s", l.prompt.Generation)
 	}
 	return nil
+}
+
+// removed waits until the prompt is no longer in the stream: a cluster
+// acknowledges before that, and whoever looked meanwhile would still find it.
+func (l *lease) removed(ctx context.Context) error {
+	for {
+		_, err := l.engine.conn.get(ctx, promptStream, query{Seq: l.seq})
+		if errors.Is(err, errNone) {
+			return nil
+		}
+		if err == nil {
+			err = pause(ctx, removePause)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // Release implements [runnel.Lease].

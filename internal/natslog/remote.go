@@ -2,8 +2,14 @@ package natslog
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
+)
+
+const (
+	minMinor      = 11 // of version 2: batched direct gets
+	reconnectWait = 250 * time.Millisecond
 )
 
 // connect connects to servers that run elsewhere.
@@ -18,6 +24,14 @@ func (e *Engine) connect() (err error) {
 	if e.conn.nc, err = nats.Connect(e.config.URL, opts...); err != nil {
 		return fmt.Errorf("connect: %w", err) // without the URL: it may hold a password
 	}
+	var major, minor int
+	version := e.conn.nc.ConnectedServerVersion()
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < minMinor {
+		return fmt.Errorf("the NATS server is version %s; at least 2.%d is needed", version, minMinor)
+	}
+	if size := e.conn.nc.MaxPayload(); size < maxPayload {
+		e.log.Warn("the NATS server refuses long messages", "max_payload", size, "wanted", maxPayload)
+	}
 	return nil
 }
 
@@ -26,6 +40,7 @@ func (e *Engine) options() []nats.Option {
 	return []nats.Option{
 		nats.Name("runnel"),
 		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if !e.closed.Load() {
 				e.log.Warn("connection lost", "err", err)

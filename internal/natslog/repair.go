@@ -147,7 +147,11 @@ func (ts *tails) checkAll(ctx context.Context) {
 	renewed := false
 	if e := ts.engine; e.conn.remote {
 		before := e.epochs.Load().current
-		if err := e.beginEpoch(ctx); err != nil {
+		err := e.prepare(ctx) // the servers may have come back empty
+		if err == nil {
+			err = e.beginEpoch(ctx)
+		}
+		if err != nil {
 			ts.log.Warn("the log cannot be looked at", "err", err)
 		}
 		renewed = e.epochs.Load().current != before

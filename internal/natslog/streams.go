@@ -2,9 +2,12 @@ package natslog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -26,6 +29,9 @@ const (
 	// dedupeAge is how long a prompt that is enqueued again is recognized.
 	dedupeAge = 10 * time.Minute
 	maxEpochs = 1000
+	// A cluster may have to elect leaders first.
+	prepareTimeout = 30 * time.Second
+	prepareTry     = 2 * time.Second
 )
 
 // streams returns what the engine needs, in the order of creation.
@@ -80,17 +86,40 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 
 // prepare creates the streams and the consumer, or brings them up to date.
 func (e *Engine) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
 	for _, s := range e.config.streams(e.conn.remote) {
-		if _, err := e.js.CreateOrUpdateStream(ctx, s); err != nil {
+		err := retry(ctx, func(ctx context.Context) error {
+			_, err := e.js.CreateOrUpdateStream(ctx, s)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("prepare stream %s: %w", s.Name, err)
 		}
 	}
 	return e.prepareWorkers(ctx)
 }
 
+// retry calls f again while a cluster has no leader, or has forgotten to answer
+// because another node asked for the same thing.
+func retry(ctx context.Context, f func(context.Context) error) error {
+	for {
+		bounded, cancel := context.WithTimeout(ctx, prepareTry)
+		err := f(bounded)
+		passing := bounded.Err() != nil || errors.Is(err, nats.ErrNoResponders)
+		cancel()
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+			passing = api.Code == http.StatusServiceUnavailable
+		}
+		if err == nil || !passing || pause(ctx, retryPause) != nil {
+			return err
+		}
+	}
+}
+
 // prepareWorkers creates the consumer of prompts.
 func (e *Engine) prepareWorkers(ctx context.Context) error {
-	_, err := e.js.CreateOrUpdateConsumer(ctx, promptStream, jetstream.ConsumerConfig{
+	config := jetstream.ConsumerConfig{
 		Durable:       workers,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       leaseTime,
@@ -99,6 +128,10 @@ func (e *Engine) prepareWorkers(ctx context.Context) error {
 		// A start voids all leases of an embedded engine, so nothing about
 		// them has to be on disk, and no lease costs a sync.
 		MemoryStorage: !e.conn.remote,
+	}
+	err := retry(ctx, func(ctx context.Context) error {
+		_, err := e.js.CreateOrUpdateConsumer(ctx, promptStream, config)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("prepare consumer: %w", err)

@@ -99,7 +99,7 @@ func (a *appender) isUnsure(body []byte) bool {
 // catchUp reads what has been appended since last. The sequence is that of
 // body, if it turns out to have been stored after all.
 func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
-	found, err := a.engine.since(ctx, a.subject, a.last)
+	found, _, err := a.engine.conn.following(ctx, logStream, query{Seq: a.last + 1, NextFor: a.subject})
 	if err != nil {
 		return 0, err
 	}
@@ -121,16 +121,6 @@ func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.
 		}
 	}
 	return 0, nil
-}
-
-// since returns messages that follow pos on a subject, up to a batch of them.
-// It finds one if there is one.
-func (e *Engine) since(ctx context.Context, subject string, pos uint64) ([]message, error) {
-	found, _, err := e.conn.batch(ctx, logStream, query{Seq: pos + 1, NextFor: subject})
-	if err == nil && len(found) == 0 && e.conn.remote {
-		return e.next(ctx, subject, pos) // the replica that answered may lag
-	}
-	return found, err
 }
 
 // writer implements [runnel.Writer].

@@ -69,6 +69,7 @@ func table() []rule {
 		{"internal/provider/providertest", []string{"."}},
 		{"internal/transport/transporttest", []string{".", "internal/wire"}},
 		{"internal/archtest", nil},
+		{"e2e", nil},
 	}
 }
 

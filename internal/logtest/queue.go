@@ -112,15 +112,16 @@ func wantDepth(t *testing.T, e runnel.Queue, want int) {
 // empty removes every prompt, also those whose lease a case has left behind.
 func empty(t *testing.T, e runnel.Queue) {
 	t.Helper()
+	ctx := limit(t)
 	for {
-		n, err := e.Depth(limit(t))
+		n, err := e.Depth(ctx)
 		if err != nil {
 			t.Fatalf("depth: %v", err)
 		}
 		if n == 0 {
 			return
 		}
-		l, err := e.Dequeue(limit(t))
+		l, err := e.Dequeue(ctx)
 		if err != nil {
 			t.Fatalf("dequeue with %d prompts in the queue: %v", n, err)
 		}

@@ -59,7 +59,7 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	}
 	table, err := route.New(route.Config{Default: cfg.Model, Routes: cfg.Models, Providers: providers()})
 	if err != nil {
-		return nil, fmt.Errorf("app: %w", err)
+		return nil, err
 	}
 	return &App{
 		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table,

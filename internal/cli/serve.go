@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -52,6 +53,9 @@ func (c *serveCommand) Run(std IO, model *kong.Application) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	if err := node.Start(context.Background()); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s is in use, perhaps by another gateway; choose another address with --listen", cfg.Listen)
+		}
 		return err
 	}
 	greet(std.Err, node, &cfg.Config)

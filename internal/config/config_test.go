@@ -43,7 +43,7 @@ models:
     - anthropic/claude
 cors_origins: []
 `),
-		Environ: []string{"RUNNEL_FLUSH_CHUNKS=4", "RUNNEL_RETRIES=0", "HOME=/nowhere", "RUNNEL_SERVER=http://x"},
+		Environ: []string{"RUNNEL_FLUSH_CHUNKS=4", "RUNNEL_RETRIES=0", "RUNNEL_HISTORY_TURNS=", "HOME=/nowhere", "RUNNEL_SERVER=http://x"},
 		Foreign: []string{"RUNNEL_SERVER"},
 		Flags:   map[string][]string{"flush-chunks": {"8"}, "cors-origins": {"https://a.example", "https://b.example,https://c.example"}},
 	}

@@ -68,6 +68,9 @@ func (l *Loaded) loadEnviron(environ, foreign []string) error {
 		if !ok {
 			return errors.New(unknown("variable", name, known))
 		}
+		if text == "" {
+			continue // how compose files and scripts write that they set nothing
+		}
 		if err := s.set(&l.Config, []string{text}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -146,12 +146,12 @@ func TestLookup(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]route.Config{
-		"no default model":                 {},
-		"the route has no model":           {Default: []string{"echo"}, Routes: map[string][]string{"fast": nil}},
-		"a route has no name":              {Default: []string{"echo"}, Routes: map[string][]string{"": {"echo"}}},
-		`unknown provider "opnai"; known:`: {Default: []string{"opnai/x"}},
-		"route: default: broken/x: no key": {Default: []string{"broken/x?key=secret"}},
-		"route: fast: ":                    {Default: []string{"echo"}, Routes: map[string][]string{"fast": {"no spec"}}},
+		"no default model":                       {},
+		"the route has no model":                 {Default: []string{"echo"}, Routes: map[string][]string{"fast": nil}},
+		"a route has no name":                    {Default: []string{"echo"}, Routes: map[string][]string{"": {"echo"}}},
+		`unknown provider "opnai"; known:`:       {Default: []string{"opnai/x"}},
+		"route: default model: broken/x: no key": {Default: []string{"broken/x?key=secret"}},
+		`route: "fast": `:                        {Default: []string{"echo"}, Routes: map[string][]string{"fast": {"no spec"}}},
 	} {
 		cfg.Providers = providers(map[string]int{})
 		_, err := route.New(cfg)

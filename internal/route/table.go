@@ -38,7 +38,7 @@ func New(cfg Config) (*Table, error) {
 		}
 		var err error
 		if routes[name], err = b.candidates(cfg.Routes[name]); err != nil {
-			return nil, fmt.Errorf("route: %s: %w", name, err)
+			return nil, fmt.Errorf("route: %q: %w", name, err)
 		}
 	}
 	for _, text := range cfg.Default {
@@ -48,7 +48,7 @@ func New(cfg Config) (*Table, error) {
 		}
 		c, err := b.candidate(text)
 		if err != nil {
-			return nil, fmt.Errorf("route: default: %w", err)
+			return nil, fmt.Errorf("route: default model: %w", err)
 		}
 		routes[""] = append(routes[""], c)
 	}

@@ -9,8 +9,9 @@ import (
 type Provider interface {
 	// Generate sends p and yields what the model produces, in order. The last
 	// delta has End set. The sequence ends after its first error; a stream that
-	// stops without its vendor's terminal event is an error too. Leaving the
-	// loop early, or cancelling ctx, releases the upstream connection.
+	// stops before its vendor said that the answer is complete is an error too. Leaving the
+	// loop early, or cancelling ctx, releases the upstream connection; an error
+	// that comes of ctx wraps ctx.Err().
 	//
 	// Errors are of type [*Error]: Limited and Unavailable may succeed when
 	// repeated, after RetryAfter if it is set; every other kind will not.

@@ -33,7 +33,8 @@ type Queue interface {
 	Depth(ctx context.Context) (int, error)
 }
 
-// A Lease is the temporary right to work on a queued prompt.
+// A Lease is the temporary right to work on a queued prompt. Its methods may be
+// called concurrently.
 type Lease interface {
 	// Prompt returns the leased prompt.
 	Prompt() Prompt

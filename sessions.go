@@ -15,8 +15,10 @@ type Sessions interface {
 	// waiting for one if need be, as [Log.Read] does. A reader whose cursor a
 	// crash has made void gets a reset: for each generation that it may have
 	// seen differently, an [EventReset] with the text so far and what else is
-	// needed to go on. Only the last event of a reset has a cursor, so that a
-	// reader who is interrupted within gets it again.
+	// needed to go on. If the cursor was not of this log at all, the first event
+	// is a reset without a generation: the whole session is void, and what
+	// follows is all of it. Only the last event of a reset has a cursor, so that
+	// a reader who is interrupted within gets it again.
 	Read(ctx context.Context, id SessionID, after Cursor) ([]Event, error)
 
 	// End returns the position of the session's last event.

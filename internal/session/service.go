@@ -60,18 +60,28 @@ func (s *Service) Run(ctx context.Context) error {
 
 	// Generations, their leases and stop requests outlive ctx, until all have
 	// finished or been handed over.
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	take, stopTaking := context.WithCancel(ctx)
+	defer stopTaking()
+	listening := make(chan struct{})
 	var background errgroup.Group
-	background.Go(func() error { return s.engine.Cancels(work, nil, s.stopLocal) })
+	background.Go(func() error {
+		defer stopTaking() // nothing is begun that could not be stopped
+		return s.engine.Cancels(work, func() { close(listening) }, s.stopLocal)
+	})
 	background.Go(func() error { s.keepLeases(work); return nil })
 
-	err := s.dequeue(ctx, work)
-	stop()
-	if bgErr := background.Wait(); bgErr != nil && !errors.Is(bgErr, context.Canceled) {
-		err = errors.Join(err, fmt.Errorf("session: watch stop requests: %w", bgErr))
+	select {
+	case <-listening:
+		s.dequeue(take, work)
+	case <-take.Done():
 	}
-	return err
+	stop(errHandover)
+	err := background.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("session: wait for stop requests: %w", err)
 }
 
 // Running returns how many generations are leased by this node, running or

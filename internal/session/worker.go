@@ -26,7 +26,7 @@ const (
 
 // dequeue starts a goroutine for every prompt that it can lease until ctx is
 // done, then drains. work outlives ctx.
-func (s *Service) dequeue(ctx, work context.Context) error {
+func (s *Service) dequeue(ctx, work context.Context) {
 	var wg sync.WaitGroup
 	held := make(chan struct{}, s.cfg.MaxGenerations+backlog)
 	for ctx.Err() == nil {
@@ -55,7 +55,6 @@ func (s *Service) dequeue(ctx, work context.Context) error {
 		})
 	}
 	s.drain(&wg)
-	return nil
 }
 
 // drain waits until every generation has finished; those that have not within
@@ -107,6 +106,13 @@ func (s *Service) adopt(lease runnel.Lease) *generation {
 	g := &generation{s: s, prompt: p, lease: lease, nudge: make(chan struct{}, 1)}
 	s.active[p.Generation] = g
 	return g
+}
+
+// holds reports whether this node still works on g.
+func (s *Service) holds(g *generation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active[g.prompt.Generation] == g
 }
 
 // work sees one leased prompt through: its turn, a free slot, the model run.
@@ -221,7 +227,8 @@ func (s *Service) keepLeases(ctx context.Context) {
 func (s *Service) keepLease(ctx context.Context, g *generation, look bool) {
 	ctx, cancel := context.WithTimeout(ctx, s.engine.LeaseTime()/2)
 	defer cancel()
-	if err := g.currentLease().Renew(ctx); err != nil && ctx.Err() == nil {
+	if err := g.currentLease().Renew(ctx); err != nil && ctx.Err() == nil && s.holds(g) {
+		// The prompt comes round again, to us or to another worker.
 		s.log.WarnContext(ctx, "cannot renew a lease", "generation_id", g.prompt.Generation, "err", err)
 	}
 	if !look {

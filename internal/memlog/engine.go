@@ -27,11 +27,11 @@ type Engine struct {
 	streams map[runnel.SessionID]*stream
 
 	// The queue.
-	prompts  []*entry // oldest first
-	enqueued map[runnel.GenerationID]bool
-	entries  uint64        // how many prompts were ever stored
-	leases   uint64        // how many leases were ever given
-	changed  chan struct{} // closed and replaced when a prompt may have become free
+	prompts  []*entry                     // oldest first
+	enqueued map[runnel.GenerationID]bool // also the removed ones
+	entries  uint64                       // how many prompts were ever stored
+	leases   uint64                       // how many leases were ever given
+	changed  chan struct{}                // closed and replaced when a prompt may have become free
 
 	// The ledger.
 	runs     map[runKey]record
@@ -67,8 +67,9 @@ func newEpochID() string { return strings.ToLower(rand.Text()[:8]) }
 // of the log, of whatever sessions, are taken back and their numbers will be
 // given out again; so is the whereabouts of each generation that was indexed
 // after the first of them. A new epoch begins. All leases and writers are void.
-// Prompts, runs and reservations survive, because they were synced. Calls that
-// are blocked go on with the engine as it is then.
+// Prompts, runs and reservations survive, because they were synced, but that a
+// prompt was removed is forgotten: it may be enqueued once more. Calls that are
+// blocked go on with the engine as it is then.
 func (e *Engine) Crash(lose int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -83,8 +84,10 @@ func (e *Engine) Crash(lose int) {
 			delete(e.located, gen)
 		}
 	}
+	clear(e.enqueued)
 	for _, p := range e.prompts {
 		p.lease, p.until = 0, time.Time{}
+		e.enqueued[p.generation] = true
 	}
 	e.wakeQueue()
 }

@@ -34,9 +34,10 @@ func TestCrashTakesBackTheTail(t *testing.T) {
 	if _, err := e.Append(ctx, delta("s", "d")); err != nil {
 		t.Fatal(err)
 	}
-	reset, ok := errors.AsType[*runnel.ResetError](readError(e, last))
+	_, err = e.Read(ctx, "s", last)
+	reset, ok := errors.AsType[*runnel.ResetError](err)
 	if !ok || reset.Intact.Seq != last.Seq-1 {
-		t.Fatalf("read after %s: %v, want a reset to %d", last, reset, last.Seq-1)
+		t.Fatalf("read after %s: %v, want a reset to %d", last, err, last.Seq-1)
 	}
 	events, err := e.Read(ctx, "s", reset.Intact)
 	if err != nil || len(events) != 1 || events[0].Text != "d" {
@@ -47,9 +48,58 @@ func TestCrashTakesBackTheTail(t *testing.T) {
 	}
 }
 
-func readError(e *memlog.Engine, after runnel.Cursor) error {
-	_, err := e.Read(context.Background(), "s", after)
-	return err
+// TestCrashVoids: what belongs to the process that died is refused afterwards.
+func TestCrashVoids(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	e := memlog.New()
+	if err := e.Enqueue(ctx, runnel.Prompt{Session: "s", Generation: "g"}, false); err != nil {
+		t.Fatal(err)
+	}
+	l, err := e.Dequeue(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := e.Writer(ctx, "s", "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Index(ctx, "s", "kept"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Append(ctx, delta("s", "a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Index(ctx, "s", "lost"); err != nil {
+		t.Fatal(err)
+	}
+	e.Crash(1)
+	if err := l.Renew(ctx); runnel.KindOf(err) != runnel.Conflict {
+		t.Errorf("renew: %v, want a conflict", err)
+	}
+	if _, err := w.Append(ctx, delta("s", "b")); runnel.KindOf(err) != runnel.Unavailable {
+		t.Errorf("append by an old writer: %v, want unavailable", err)
+	}
+	if id, err := e.Locate(ctx, "kept"); id != "s" {
+		t.Errorf("locate what was indexed before the lost event: %q, %v", id, err)
+	}
+	if _, err := e.Locate(ctx, "lost"); runnel.KindOf(err) != runnel.NotFound {
+		t.Errorf("locate what was indexed after the lost event: %v, want not found", err)
+	}
+}
+
+// TestEndedContext: an engine does nothing for a caller who has gone.
+func TestEndedContext(t *testing.T) {
+	t.Parallel()
+	e := memlog.New()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Append(ctx, delta("s", "a")); !errors.Is(err, context.Canceled) {
+		t.Errorf("append: %v", err)
+	}
+	if _, err := e.PutRun(ctx, runnel.Run{Session: "s", Generation: "g"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("put run: %v", err)
+	}
 }
 
 // TestLeaseExpiresInABubble shows that leases keep virtual time, to the

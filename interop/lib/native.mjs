@@ -18,8 +18,10 @@ export class Answer {
 
   apply(event) {
     assert.equal(event.v, 1);
-    assert.equal(this.end, null, `a ${event.type} after the end`);
     this.types.push(event.type);
+    if (event.type === 'generation.queued') return; // which may be repeated after a crash
+    if (event.type === 'reset') this.end = null; // a crash took it back
+    assert.equal(this.end, null, `a ${event.type} after the end`);
     this.attempt = event.attempt;
     if (event.type === 'generation.started') this.models.push(event.model);
     if (event.type === 'delta') {
@@ -46,7 +48,8 @@ export class Answer {
 
 const sessionURL = (gateway, session) => `${gateway.url}/v1/sessions/${encodeURIComponent(session)}`;
 
-const post = (gateway, session, body, headers) =>
+/** post hands a prompt in and returns the response, whatever it is. */
+export const post = (gateway, session, body, headers) =>
   fetch(`${sessionURL(gateway, session)}/prompts`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...headers },

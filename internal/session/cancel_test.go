@@ -132,6 +132,27 @@ func TestCancelElsewhere(t *testing.T) {
 	})
 }
 
+// A crash may take back where a waiting generation belongs; it must be found
+// again once somebody works on it.
+func TestCancelAfterACrash(t *testing.T) {
+	t.Parallel()
+	engine := memlog.New()
+	front := node{Service: session.New(engine, only(hangs()), session.Config{}), store: engine}
+	if _, err := engine.Append(t.Context(), runnel.Event{Session: "u", Generation: "g", Type: runnel.EventDelta}); err != nil {
+		t.Fatal(err)
+	}
+	r := front.submit(t, ask("hi"))
+	engine.Crash(10)
+	if _, err := front.Cancel(t.Context(), r.Generation); runnel.KindOf(err) != runnel.NotFound {
+		t.Fatalf("the crash took nothing back: %v", err)
+	}
+	n := start(t, engine, only(hangs("a")), session.Config{})
+	r.Cursor = runnel.Cursor{}
+	n.until(t, r, isDelta)
+	front.cancel(t, r.Generation)
+	n.await(t, r)
+}
+
 func TestCancelUnknown(t *testing.T) {
 	t.Parallel()
 	n := start(t, memlog.New(), only(hangs()), session.Config{})

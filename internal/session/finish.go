@@ -87,7 +87,7 @@ var errAgain = errors.New("again")
 // announce appends the terminal event that follows from the run's turn.
 func (g *generation) announce(ctx context.Context) error {
 	return g.persist(ctx, func() error {
-		err := g.append(context.WithoutCancel(ctx), g.writer, terminal(g.run.Turn))
+		_, err := g.append(context.WithoutCancel(ctx), g.writer, terminal(g.run.Turn))
 		if errors.Is(err, runnel.ErrFenced) {
 			return nil // it is there already
 		}

@@ -76,17 +76,27 @@ func (g *generation) prepare(ctx context.Context) error {
 	if g.run.State.Ended() {
 		return nil // the turn stands; what follows from it may not
 	}
-	if g.run.Attempt == 0 {
-		// A crash right after this shows it twice; it says the same twice.
-		queued := runnel.Event{Type: runnel.EventQueued, Prompt: p.Text()}
-		if err := g.append(context.WithoutCancel(ctx), nil, queued); err != nil {
-			return err
-		}
+	if err := g.introduce(context.WithoutCancel(ctx)); err != nil {
+		return err
 	}
 	if g.run.Cancel {
 		g.interrupt(errStopped)
 	}
 	return g.awaitTurn(ctx)
+}
+
+// introduce makes the generation known: to viewers, and, if the prompt has
+// outlived a crash that may have taken that back, to those who ask for it.
+func (g *generation) introduce(ctx context.Context) error {
+	p := &g.prompt
+	if g.run.Attempt == 0 {
+		// A crash right after this shows it twice; it says the same twice.
+		at, err := g.append(ctx, nil, runnel.Event{Type: runnel.EventQueued, Prompt: p.Text()})
+		if err != nil || at.Epoch == p.Cursor.Epoch {
+			return err
+		}
+	}
+	return g.s.engine.Index(ctx, p.Session, p.Generation)
 }
 
 // attempt claims the generation, runs it, and commits how it ended. The error
@@ -207,17 +217,16 @@ func (g *generation) settle(ctx context.Context, err error) {
 // append stores an event of this attempt, with w or, if w is nil, without
 // being fenced. Callers pass a context that no interrupt cuts short: an append
 // whose outcome is unknown is worse than a late stop.
-func (g *generation) append(ctx context.Context, w runnel.Writer, ev runnel.Event) error {
+func (g *generation) append(ctx context.Context, w runnel.Writer, ev runnel.Event) (at runnel.Cursor, err error) {
 	ev.Session, ev.Generation, ev.Attempt = g.prompt.Session, g.prompt.Generation, g.run.Attempt
-	var err error
 	if w == nil {
-		_, err = g.s.engine.Append(ctx, ev)
+		at, err = g.s.engine.Append(ctx, ev)
 	} else {
-		_, err = w.Append(ctx, ev)
+		at, err = w.Append(ctx, ev)
 	}
 	if err != nil {
-		return fmt.Errorf("session: append %s: %w", ev.Type, err)
+		return at, fmt.Errorf("session: append %s: %w", ev.Type, err)
 	}
 	g.s.metrics.Appended()
-	return nil
+	return at, nil
 }

@@ -159,7 +159,10 @@ func (g *generation) drainOutlet(ctx context.Context, out *outlet) (*runnel.Turn
 	for {
 		events, wait, closed := out.take(last)
 		for _, ev := range events {
-			err := g.persist(ctx, func() error { return g.append(steady, g.writer, ev) })
+			err := g.persist(ctx, func() error {
+				_, err := g.append(steady, g.writer, ev)
+				return err
+			})
 			if err != nil {
 				return acc.turn(), err
 			}

@@ -1,5 +1,6 @@
 // A web page: an EventSource that follows a session through whatever happens to the gateway.
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import { startGateway } from './lib/gateway.mjs';
@@ -41,6 +42,17 @@ test('a page that comes late sees everything, one that asks for the latest only 
   const beyond = openPage(t, gateway, 'late', `?after=${second.cursor}`);
   for (const page of [everything, latest, beyond]) await page.shown(second.generation);
   assert.deepEqual([everything.answers.size, latest.answers.size, beyond.answers.size], [2, 1, 1]);
+});
+
+test('prompts that come at once are answered one after the other', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: 'echo?ttft=10ms&tps=100&tokens=10' });
+  const page = openPage(t, gateway, 'queue');
+  const order = [];
+  page.source.addEventListener('delta', ({ data }) => order.push(JSON.parse(data).generation));
+  const receipts = await Promise.all(['One?', 'Two?', 'Three?'].map((prompt) => submit(gateway, 'queue', prompt)));
+  for (const { generation } of receipts) await page.shown(generation);
+  const turns = order.filter((generation, i) => generation !== order[i - 1]);
+  assert.deepEqual(turns, receipts.map(({ generation }) => generation).sort(), 'in the order of acceptance, not interleaved');
 });
 
 test('an EventSource comes back by itself after kill -9, with its cursor, and ends with the same text', LIMIT, async (t) => {
@@ -86,6 +98,19 @@ test('an answer that ended before a kill is not repeated to a page that has it',
   const again = answer.types.slice(seen);
   assert.ok(again.length === 0 || again.includes('reset'), String(again));
   assert.ok(!again.includes('delta'), String(again));
+});
+
+test('a page is told to forget what a gateway without its data does not know', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: 'echo?ttft=0s&tps=0' });
+  const page = openPage(t, gateway, 'lost');
+  const before = await submit(gateway, 'lost', 'One?');
+  await page.shown(before.generation);
+  await gateway.kill();
+  await rm(gateway.data, { recursive: true });
+  await gateway.start();
+  const after = await submit(gateway, 'lost', 'Two?');
+  await page.shown(after.generation);
+  assert.deepEqual([...page.answers.keys()], [after.generation]);
 });
 
 test('a draining gateway ends what runs, serves pages that connect, and does not make them give up', LIMIT, async (t) => {

@@ -66,6 +66,14 @@ for (const vendor of VENDORS) {
       assert.deepEqual([turn.state, turn.text], ['failed', answer.text]);
     });
 
+    test('a model that says nothing is given up', LIMIT, async (t) => {
+      const { mock, gateway } = await startWith(t, vendor, { args: ['--retries', '0', '--first-token-timeout', '1s'] });
+      mock.onMessage('hello', { content: 'Too late.' }, { streamingProfile: { ttft: 2000 } });
+      const answer = await ask(gateway, 's', { prompt: 'hello' });
+      assert.equal(answer.end.type, 'generation.failed');
+      assert.equal(answer.end.kind, 'unavailable', JSON.stringify(answer.end));
+    });
+
     test('a generation that failed does not spoil the session', LIMIT, async (t) => {
       const { mock, gateway } = await start(t);
       mock.nextRequestError(400, { message: 'no' });

@@ -125,6 +125,22 @@ test('the text goes on across kill -9 for a client that asks again under the sam
   assert.equal(await second.text(), TEXT);
 });
 
+test('a page of an allowed origin may ask, and read which session it has', LIMIT, async (t) => {
+  const origin = 'https://chat.example.com';
+  const gateway = await startGateway(t, { model: 'echo?ttft=0s&tps=0', args: ['--cors-origins', origin] });
+  const preflight = await fetch(`${gateway.url}/`, {
+    method: 'OPTIONS',
+    headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization,content-type' },
+  });
+  assert.ok(preflight.ok);
+  assert.equal(preflight.headers.get('access-control-allow-origin'), origin);
+  assert.match(preflight.headers.get('access-control-allow-headers'), /authorization.*content-type/i);
+  const response = await call(gateway, { prompt: 'hello' }, { headers: { Origin: origin } });
+  assert.equal(response.headers.get('access-control-allow-origin'), origin);
+  assert.match(response.headers.get('access-control-expose-headers'), /Runnel-Session/i);
+  await response.text();
+});
+
 test('the same address speaks events to those who ask for them', LIMIT, async (t) => {
   const { mock, gateway } = await start(t);
   mock.onMessage('hello', { content: TEXT }, PACE);

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { startWith, VENDORS } from './lib/models.mjs';
+import { startGateway } from './lib/gateway.mjs';
+import { startMock, startWith, VENDORS } from './lib/models.mjs';
 import { ask, cancel, stream, transcript } from './lib/native.mjs';
 import { LIMIT } from './lib/wait.mjs';
 
@@ -94,7 +95,8 @@ for (const vendor of VENDORS) {
     if (vendor.has('reasoning')) {
       test('reasoning is kept apart from the text', LIMIT, async (t) => {
         const { mock, gateway } = await start(t);
-        mock.onMessage('why', { content: 'Because.', reasoning: 'They ask for the reason…' });
+        const hidden = { reasoningSignature: 'c2lnbmVk', redactedThinking: ['b3BhcXVl'] }; // of Anthropic alone
+        mock.onMessage('why', { content: 'Because.', reasoning: 'They ask for the reason…', ...hidden });
         const answer = await ask(gateway, 'reasoning', { prompt: 'why' });
         assert.equal(answer.text, 'Because.');
         assert.equal(answer.reasoning, 'They ask for the reason…');
@@ -135,6 +137,35 @@ for (const vendor of VENDORS) {
     });
   });
 }
+
+test('OpenRouter’s comments, reasoning and detailed usage are understood', LIMIT, async (t) => {
+  const mock = await startMock(t);
+  const usage = {
+    prompt_tokens: 9,
+    completion_tokens: 8,
+    prompt_tokens_details: { cached_tokens: 4 },
+    completion_tokens_details: { reasoning_tokens: 3 },
+    cost: 0.0001,
+  };
+  mock.onMessage('hello', { content: 'Hi.', reasoning: 'Hm…', usage }, { openRouterProcessing: true });
+  const gateway = await startGateway(t, { model: `openai/anthropic/claude-sonnet-4?base_url=${mock.url}/api/v1` });
+  const answer = await ask(gateway, 's', { prompt: 'hello' });
+  assert.deepEqual([answer.reasoning, answer.text], ['Hm…', 'Hi.']);
+  assert.deepEqual(answer.end.usage, { input_tokens: 9, output_tokens: 8, cache_read_tokens: 4, reasoning_tokens: 3 });
+  assert.equal(mock.getLastRequest().body.model, 'anthropic/claude-sonnet-4');
+});
+
+test('the name of a Bedrock model is one segment of the path, also if it is an ARN', LIMIT, async (t) => {
+  const mock = await startMock(t);
+  mock.onMessage('hello', { content: 'Hi.' });
+  const bedrock = VENDORS.find(({ name }) => name === 'bedrock');
+  const arn = 'arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc123';
+  const gateway = await startGateway(t, { model: `bedrock/${arn}`, env: bedrock.env(mock.url) });
+  assert.equal((await ask(gateway, 's', { prompt: 'hello' })).text, 'Hi.');
+  const { path, headers } = mock.getLastRequest();
+  assert.equal(path, `/model/${encodeURIComponent(arn)}/converse-stream`);
+  assert.ok(headers.authorization, 'the request is not signed');
+});
 
 function textOf(content) {
   return typeof content === 'string' ? content : content.map((part) => part.text).join('');

@@ -15,7 +15,8 @@ const codec = new EventStreamCodec(
  * returns its own URL. It mends what aimock 1.43 does to InvokeModelWithResponseStream:
  * there the model's JSON is the payload of a chunk, while in Amazon's API the payload
  * is an object whose member bytes has that JSON in base64. The frames are read and
- * written by Amazon's own codec; everything else passes through as it is.
+ * written by Amazon's own codec; everything else passes through as it is. The proxy
+ * can go when aimock wraps its chunks itself.
  */
 export async function startChunks(t, url) {
   const server = createServer((req, res) => {

@@ -31,8 +31,9 @@ class Gateway {
 
   constructor(dir, port, args, env) {
     this.url = `http://127.0.0.1:${port}`;
+    this.data = join(dir, 'data');
     this.log = '';
-    this.#args = ['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', join(dir, 'data'), ...args];
+    this.#args = ['serve', '--listen', `127.0.0.1:${port}`, '--data-dir', this.data, ...args];
     // Nothing of the developer's own settings and credentials gets in.
     this.#env = { PATH: process.env.PATH, HOME: dir, ...env };
   }

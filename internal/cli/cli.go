@@ -45,6 +45,8 @@ type grammar struct {
 	Bench      benchCommand      `cmd:"" help:"Tools for measuring"`
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell"`
 	Version    versionCommand    `cmd:"" help:"Print the version"`
+
+	VersionFlag kong.VersionFlag `name:"version" hidden:"" help:"Print the version"`
 }
 
 const description = `Runnel streams a language model's answer to the people waiting for it, and loses nothing on the way.
@@ -56,7 +58,7 @@ func Run(args []string, std IO) int {
 	var g grammar
 	helped := false
 	parser, err := kong.New(&g,
-		kong.Name("runnel"), kong.Description(description),
+		kong.Name("runnel"), kong.Description(description), kong.Vars{"version": versionLine()},
 		kong.Writers(std.Out, std.Err), kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(helpOptions()), kong.ValueFormatter(describe),
 		kong.PostBuild(func(k *kong.Kong) error {

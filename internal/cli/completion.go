@@ -54,14 +54,25 @@ func completions(node *kong.Node, path []string) []completion {
 	c := completion{path: path}
 	var below []completion
 	for _, child := range node.Children {
+		if child.Hidden {
+			continue
+		}
 		c.words = append(c.words, word{text: child.Name, help: child.Help})
 		below = append(below, completions(child, append(path[:len(path):len(path)], child.Name))...)
 	}
 	for _, flag := range node.Flags {
+		if flag.Hidden {
+			continue
+		}
 		c.words = append(c.words, word{text: "--" + flag.Name, help: flag.Help, value: !flag.IsBool(), flag: true})
 	}
 	if len(path) > 0 {
 		c.words = append(c.words, word{text: "--help", help: "Show help", flag: true})
+	}
+	for _, arg := range node.Positional {
+		for _, text := range arg.EnumSlice() {
+			c.words = append(c.words, word{text: text, help: arg.Help})
+		}
 	}
 	return append([]completion{c}, below...)
 }

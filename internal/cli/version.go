@@ -10,8 +10,12 @@ type versionCommand struct{}
 
 // Run prints the version.
 func (versionCommand) Run(std IO) error {
-	_, err := fmt.Fprintf(std.Out, "runnel %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(std.Out, versionLine())
 	return err
+}
+
+func versionLine() string {
+	return fmt.Sprintf("runnel %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version returns what the go command stamped into the binary: a tag, or a

@@ -2,15 +2,94 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"os"
+	"strings"
 	"time"
 
+	"github.com/runnelhq/runnel/internal/bench"
 	"github.com/runnelhq/runnel/internal/modelserver"
 )
 
 type benchCommand struct {
+	Measure     measureCommand     `cmd:"" default:"withargs" help:"Measure this program on this machine, or a gateway that runs already"`
 	ModelServer modelServerCommand `cmd:"" help:"Run a stand-in for a language model's server"`
+	Proxy       proxyCommand       `cmd:"" hidden:""`
+}
+
+// Help is shown below the command's summary.
+func (*benchCommand) Help() string {
+	return `Without a command it measures; "runnel bench measure --help" says with which flags.`
+}
+
+type measureCommand struct {
+	Quick   bool     `help:"Take a minute instead of eight, and be rough"`
+	Only    []string `enum:"start,accept,ttft,tokens,fanout,idle,stop" placeholder:"PART,..." help:"Measure only these: ${enum}"`
+	Report  string   `placeholder:"FILE" help:"Write the report to this file too; what is written by hand in it is kept"`
+	Server  string   `placeholder:"URL" help:"Measure this gateway, with the model that it has, and nothing else"`
+	Streams int      `default:"4" placeholder:"N" help:"With --server: how many answers run at once"`
+	Prompts int      `default:"16" placeholder:"N" help:"With --server: how many prompts are sent; real models charge for them"`
+	Prompt  string   `default:"Tell me a story in a hundred words." placeholder:"TEXT" help:"With --server: what is asked"`
+}
+
+// Help is shown below the command's summary.
+func (*measureCommand) Help() string {
+	return `It starts a model server, a gateway and, to compare with, a plain reverse proxy, each as a process of its own on a free port of this machine, ` +
+		`and prints a report in Markdown. Close what else keeps the machine busy.
+
+Examples:
+
+    runnel bench --quick
+    runnel bench --only ttft,tokens
+    runnel bench --server http://127.0.0.1:8080 --streams 8 --prompts 64`
+}
+
+// Run measures and prints the report.
+func (c *measureCommand) Run(std IO) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	opts := bench.Options{Program: program, Version: version(), Command: c.line(), Quick: c.Quick, Only: c.Only, Log: std.Err}
+	var report *bench.Report
+	if c.Server != "" {
+		report, err = bench.Server(ctx, opts, c.Server, bench.Load{Streams: c.Streams, Prompts: c.Prompts, Prompt: c.Prompt})
+	} else {
+		report, err = bench.Run(ctx, opts)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return errInterrupted
+	case report == nil:
+		return err
+	}
+	if _, werr := report.WriteTo(std.Out); werr != nil {
+		return werr
+	}
+	if c.Report != "" {
+		err = errors.Join(err, report.WriteFile(c.Report))
+	}
+	return err
+}
+
+// line is the command as it is named in the report.
+func (c *measureCommand) line() string {
+	line := "runnel bench"
+	if c.Quick {
+		line += " --quick"
+	}
+	if len(c.Only) > 0 {
+		line += " --only " + strings.Join(c.Only, ",")
+	}
+	if c.Server != "" {
+		line += fmt.Sprintf(" --server … --streams %d --prompts %d", c.Streams, c.Prompts)
+	}
+	return line
 }
 
 type modelServerCommand struct {
@@ -41,12 +120,30 @@ func (c *modelServerCommand) Run(std IO) error {
 			return usageError{err}
 		}
 	}
+	return serveUntilSignal(std, "model server", c.Listen, modelserver.New(options).Run)
+}
+
+// proxyCommand runs what "bench" compares a gateway with.
+type proxyCommand struct {
+	Listen string   `default:"127.0.0.1:0"`
+	Target *url.URL `arg:""`
+}
+
+// Run serves until a signal comes.
+func (c *proxyCommand) Run(std IO) error {
+	return serveUntilSignal(std, "reverse proxy", c.Listen, func(ctx context.Context, l net.Listener) error {
+		return bench.Proxy(ctx, l, c.Target)
+	})
+}
+
+// serveUntilSignal listens, says where, and has run serve there.
+func serveUntilSignal(std IO, name, address string, run func(context.Context, net.Listener) error) error {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.Err, "model server at http://%s\n", listener.Addr())
-	return modelserver.New(options).Run(ctx, listener)
+	fmt.Fprintf(std.Err, "%s at http://%s\n", name, listener.Addr())
+	return run(ctx, listener)
 }

@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ const (
 
 const (
 	statusEnd          = "204"
+	statusTimeout      = "408"
 	statusNone         = "404"
 	statusNoResponders = "503"
 	apiGet             = "$JS.API.STREAM.MSG.GET." // answered by the stream's leader
@@ -58,7 +60,11 @@ type message struct {
 
 // request asks and waits for the one answer.
 func (c *conn) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
+	return c.requestWithin(ctx, requestTimeout, m)
+}
+
+func (c *conn) requestWithin(ctx context.Context, limit time.Duration, m *nats.Msg) (*nats.Msg, error) {
+	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	answer, err := c.nc.RequestMsgWithContext(bounded, m)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
@@ -82,21 +88,37 @@ func (c *conn) flush(ctx context.Context) error {
 // the subject must end with it, else the error is errConflict. The header may
 // be nil.
 func (c *conn) publish(ctx context.Context, subject string, data []byte, expect uint64, header nats.Header) (uint64, error) {
+	return c.publishWithin(ctx, requestTimeout, subject, data, expect, header)
+}
+
+func (c *conn) publishWithin(ctx context.Context, limit time.Duration, subject string, data []byte, expect uint64, header nats.Header) (uint64, error) {
 	if expect != noSequence {
 		if header == nil {
 			header = make(nats.Header, 1)
 		}
 		header[headerExpect] = []string{strconv.FormatUint(expect, 10)}
 	}
-	answer, err := c.request(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
+	answer, err := c.requestWithin(ctx, limit, &nats.Msg{Subject: subject, Header: header, Data: data})
 	if err != nil {
 		return 0, err
+	}
+	return parseAck(answer.Data)
+}
+
+// parseAck reads the answer to a publication. For every token there is one,
+// and nearly all end with the sequence, so those are spared encoding/json.
+func parseAck(data []byte) (uint64, error) {
+	const key = `"seq":`
+	if i := bytes.LastIndex(data, []byte(key)); i > 0 && bytes.HasPrefix(data, []byte(`{"stream":`)) {
+		if seq, err := strconv.ParseUint(string(bytes.TrimSuffix(data[i+len(key):], []byte("}"))), 10, 64); err == nil {
+			return seq, nil
+		}
 	}
 	var ack struct {
 		Seq   uint64              `json:"seq"`
 		Error *jetstream.APIError `json:"error"`
 	}
-	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+	if err := json.Unmarshal(data, &ack); err != nil {
 		return 0, fmt.Errorf("read the answer: %w", err)
 	}
 	if ack.Error != nil {

@@ -25,6 +25,6 @@
 // kinds of server; streams.go and subject.go say what is stored where; conn.go
 // speaks the JetStream API. log.go, writer.go, history.go and epoch.go are the
 // log, with tail.go (one session's recent events), tails.go (all of them) and
-// repair.go (how they catch up after a loss). queue.go and ledger.go are the
-// other two contracts. errors.go gives errors their kinds.
+// repair.go (how they catch up after a loss). queue.go is the queue; ledger.go
+// and turns.go are the ledger. errors.go gives errors their kinds.
 package natslog

@@ -49,7 +49,7 @@ func (e *Engine) embed() error {
 	}
 	e.server.SetLoggerV2(natsLogger{e.config.Logger.With("component", "nats")}, false, false, false)
 	e.server.Start()
-	if !e.server.ReadyForConnections(startTimeout) {
+	if !e.server.ReadyForConnections(startTimeout) || !e.server.JetStreamEnabled() {
 		return errors.New("the server did not start; its log says why")
 	}
 	e.conn.nc, err = nats.Connect("", append(e.options(), nats.InProcessServer(e.server))...)

@@ -41,6 +41,7 @@ type Config struct {
 type Stats struct {
 	Tails   int    // sessions with recent readers on this node
 	Readers int    // calls of Read that are in progress
+	Behind  uint64 // reads that a tail could not serve, so that the stream had to
 	Gaps    uint64 // times that live delivery had lost something
 	Dropped uint64 // events that could not be decoded
 }

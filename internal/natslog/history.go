@@ -16,6 +16,7 @@ type history struct {
 	// lost is set if from lies after the position that was asked for: some of
 	// what came in between has expired.
 	lost bool
+	top  bool // the session has nothing before from that is kept
 }
 
 // history reads the session's next events after pos. If there are none, last
@@ -25,7 +26,7 @@ func (e *Engine) history(ctx context.Context, t *tail, pos uint64) (history, err
 	if err != nil {
 		return history{}, err
 	}
-	h := history{from: pos}
+	h := history{from: pos, top: pos == 0}
 	if len(found) == 0 {
 		kept, err := e.kept(ctx, pos)
 		h.lost = !kept

@@ -75,6 +75,9 @@ func (e *Engine) readTail(ctx context.Context, t *tail, after runnel.Cursor) ([]
 		if v.cut {
 			return nil, errCut
 		}
+		if after.IsZero() && v.top {
+			pos = max(pos, v.base)
+		}
 		if pos >= v.base {
 			if events := v.after(pos); len(events) > 0 {
 				return events, nil
@@ -86,6 +89,7 @@ func (e *Engine) readTail(ctx context.Context, t *tail, after runnel.Cursor) ([]
 				return nil, ctx.Err()
 			}
 		}
+		e.tails.behind.Add(1)
 		h, err := e.history(ctx, t, pos)
 		if err != nil {
 			return nil, err

@@ -140,6 +140,12 @@ func (e *Engine) pull(ctx context.Context) (*nats.Msg, error) {
 		return m, nil
 	case statusNoResponders:
 		return nil, nats.ErrNoResponders
+	case statusTimeout:
+		return nil, errNone
+	}
+	// The consumer has as many requests or leases as it may have, or a new leader.
+	if err := pause(ctx, retryPause); err != nil {
+		return nil, err
 	}
 	return nil, errNone
 }

@@ -133,7 +133,7 @@ func (t *tail) catchUp(ctx context.Context) error {
 		case t.ended:
 		case h.last == 0: // what was missing has expired
 			t.last = t.want
-			t.window(t.want, nil, -t.bytes)
+			t.window(view{base: t.want}, -t.bytes)
 		default:
 			t.extend(h)
 		}

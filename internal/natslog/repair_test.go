@@ -126,6 +126,39 @@ func TestExpiryWhileDeaf(t *testing.T) {
 	want(t, e, "s", fifth, "6")
 }
 
+// TestManyComeBack has readers of one session return at once, to a node that
+// has not served it lately: it must not read the stream for each.
+func TestManyComeBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e := open(t, natslog.Config{Dir: dir})
+	var cursors []runnel.Cursor
+	var texts []string
+	early := put(t, e, "another", "0")
+	for i := range 200 {
+		texts = append(texts, strconv.Itoa(i))
+		cursors = append(cursors, put(t, e, "s", texts[i]))
+	}
+	if err := e.Purge(t.Context(), early.Seq); err != nil { // so that nobody knows whether s had more
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, natslog.Config{Dir: dir})
+	want(t, e, "s", runnel.Cursor{}, texts...)
+	first := e.Stats().Behind
+	for range 10 {
+		want(t, e, "s", runnel.Cursor{}, texts...)
+		for i, c := range cursors[:len(cursors)-1] {
+			want(t, e, "s", c, texts[i+1:]...)
+		}
+	}
+	if got := e.Stats().Behind; got != first {
+		t.Errorf("%d reads of the stream for readers that want what one has just read", got-first)
+	}
+}
+
 func TestTailsAreSwept(t *testing.T) {
 	t.Parallel()
 	e := open(t, natslog.Config{Dir: t.TempDir()})

@@ -61,6 +61,7 @@ type view struct {
 	// session has got after it.
 	base   uint64
 	events []runnel.Event
+	top    bool // the session has nothing before the window that is kept
 	cut    bool // the tail has ended
 	// changed is closed by the tail when it has another view.
 	changed chan struct{}
@@ -99,7 +100,8 @@ func (t *tail) open(ctx context.Context) error {
 	if err != nil && !errors.Is(err, errNone) {
 		return err
 	}
-	if err == nil {
+	top := err != nil
+	if !top {
 		end = m.seq
 	}
 	t.mu.Lock()
@@ -108,7 +110,7 @@ func (t *tail) open(ctx context.Context) error {
 		return errCut
 	}
 	t.last = end
-	t.show(&view{base: end})
+	t.show(&view{base: end, top: top})
 	if t.stale = t.want > end; t.stale {
 		t.tails.repair(t)
 	}
@@ -148,7 +150,7 @@ func (t *tail) hear(seq, prev uint64, m message) {
 		t.last = seq
 		if ok {
 			v := t.view.Load()
-			t.window(v.base, append(v.events, ev), len(ev.Body))
+			t.window(view{base: v.base, top: v.top, events: append(v.events, ev)}, len(ev.Body))
 		}
 	}
 }
@@ -160,29 +162,32 @@ func (t *tail) miss(seq uint64) {
 	t.tails.repair(t)
 }
 
-// window shows the events, without the oldest if they have become too many.
-// The bodies of those that were added have the given size. The caller holds mu.
-func (t *tail) window(base uint64, events []runnel.Event, added int) {
+// window shows v, without the oldest events if they have become too many. The
+// bodies of those that were added have the given size. The caller holds mu.
+func (t *tail) window(v view, added int) {
 	t.bytes += added
-	drop := 0
-	for over := len(events) > windowLength; drop < len(events)-1 && (over && drop < windowLength/4 ||
-		t.bytes+(len(events)-drop)*eventBytes > windowBytes); drop++ {
-		t.bytes -= len(events[drop].Body)
-		base = uint64(events[drop].Cursor.Seq)
+	n, drop := len(v.events), 0
+	for drop < n-1 && (n > windowLength && drop < windowLength/4 || t.bytes+(n-drop)*eventBytes > windowBytes) {
+		t.bytes -= len(v.events[drop].Body)
+		drop++
 	}
-	// What is dropped stays in memory until the slice next outgrows its array.
-	t.show(&view{base: base, events: events[drop:]})
+	if drop > 0 {
+		// What is dropped stays in memory until the slice next outgrows its array.
+		v.base, v.top = uint64(v.events[drop-1].Cursor.Seq), false
+		v.events = v.events[drop:]
+	}
+	t.show(&v)
 }
 
 // extend adds a stretch that the tail had missed. The caller holds mu.
 func (t *tail) extend(h history) {
-	v := t.view.Load()
-	base, events := v.base, v.events
+	v := *t.view.Load()
 	if h.from > t.last { // in between some have expired
-		base, events, t.bytes = h.from, nil, 0
+		v, t.bytes = view{base: h.from}, 0
 	}
+	v.events = append(v.events, h.events...)
 	t.last = h.last
-	t.window(base, append(events, h.events...), bodies(h.events))
+	t.window(v, bodies(h.events))
 }
 
 // prepend adds a stretch that a reader has read from the stream, if it reaches
@@ -201,7 +206,7 @@ func (t *tail) prepend(h history) {
 		return
 	}
 	t.bytes += size
-	t.show(&view{base: h.from, events: append(slices.Clip(older), v.events...)})
+	t.show(&view{base: h.from, top: h.top, events: append(slices.Clip(older), v.events...)})
 }
 
 // shrink lets a quiet tail keep only its latest events. The caller holds mu.

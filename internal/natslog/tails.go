@@ -35,6 +35,7 @@ type tails struct {
 	log    *slog.Logger
 	live   chan *nats.Msg // every tail's subscription delivers into it
 
+	behind  atomic.Uint64
 	gaps    atomic.Uint64
 	dropped atomic.Uint64
 
@@ -249,7 +250,7 @@ func (ts *tails) suspect() {
 }
 
 func (ts *tails) stats() Stats {
-	s := Stats{Gaps: ts.gaps.Load(), Dropped: ts.dropped.Load()}
+	s := Stats{Behind: ts.behind.Load(), Gaps: ts.gaps.Load(), Dropped: ts.dropped.Load()}
 	ts.mu.RLock()
 	defer ts.mu.RUnlock()
 	s.Tails = len(ts.all)

@@ -20,6 +20,8 @@ const (
 	tryTimeout    = 3 * time.Second
 	// retryPause is what a cluster gets to elect a leader before it is asked again.
 	retryPause = 50 * time.Millisecond
+	// bodyBytes is enough for a delta without its text.
+	bodyBytes = 128
 )
 
 // An appender appends to one session. Every message says which sequence its
@@ -47,24 +49,23 @@ func (a *appender) begin(ctx context.Context) error {
 // meanwhile go to check first, whose error ends the attempt.
 func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*runnel.Event) error) (runnel.Cursor, error) {
 	known := a.engine.epochs.Load()
-	body, err := wire.Append(nil, ev)
+	body, err := wire.Append(make([]byte, 0, bodyBytes+len(ev.Text)), ev)
 	if err != nil {
 		return runnel.Cursor{}, runnel.Errorf(runnel.Invalid, "the event cannot be encoded").Because(err)
 	}
-	bounded, cancel := context.WithTimeoutCause(ctx, appendTimeout, errNoAnswer)
-	defer cancel()
-	for {
-		seq, err := a.try(bounded, body, check)
-		switch {
-		case err == nil && seq > 0:
+	for end := time.Now().Add(appendTimeout); ; {
+		seq, err := a.try(ctx, body, check)
+		if err == nil && seq > 0 {
 			a.engine.reached(seq)
 			return known.cursor(runnel.Seq(seq)), nil
-		case err == nil, errors.Is(err, errNoAnswer) && bounded.Err() == nil:
+		}
+		switch late := time.Now().After(end); {
+		case late && err == nil:
+			return runnel.Cursor{}, errNoAnswer
+		case err == nil, errors.Is(err, errNoAnswer) && !late:
 			continue // the next try shows what has become of this one
-		case errors.Is(err, nats.ErrNoResponders) && pause(bounded, retryPause) == nil:
+		case errors.Is(err, nats.ErrNoResponders) && !late && pause(ctx, retryPause) == nil:
 			continue
-		case bounded.Err() != nil && ctx.Err() == nil:
-			err = context.Cause(bounded)
 		}
 		return runnel.Cursor{}, err
 	}
@@ -72,24 +73,20 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 
 // try publishes once. The sequence is zero if others were first.
 func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
-	bounded, cancel := context.WithTimeoutCause(ctx, tryTimeout, errNoAnswer)
-	defer cancel()
-	seq, err := a.engine.conn.publish(bounded, a.subject, body, a.last, nil)
+	seq, err := a.engine.conn.publishWithin(ctx, tryTimeout, a.subject, body, a.last, nil)
 	switch {
 	case err == nil:
 		// Had an unsure one been stored, this would be a conflict; now none
 		// ever will be.
 		a.last, a.unsure = seq, nil
-		return seq, nil
 	case errors.Is(err, errConflict):
 		return a.catchUp(ctx, body, check)
-	case bounded.Err() != nil:
+	case errors.Is(err, errNoAnswer), ctx.Err() != nil:
 		if !a.isUnsure(body) {
 			a.unsure = append(a.unsure, body)
 		}
-		return 0, context.Cause(bounded)
 	}
-	return 0, err
+	return seq, err
 }
 
 func (a *appender) isUnsure(body []byte) bool {

@@ -235,7 +235,7 @@ func TestIdempotency(t *testing.T) {
 	if _, err := n.Submit(t.Context(), other); runnel.KindOf(err) != runnel.Conflict {
 		t.Errorf("another prompt with the same key: %v", err)
 	}
-	ctx := runnel.WithPrincipal(t.Context(), runnel.Principal{ID: "somebody else"})
+	ctx := runnel.WithPrincipal(t.Context(), &runnel.Principal{ID: "somebody else"})
 	r, err := n.Submit(ctx, sub)
 	if err != nil || r.Generation == first.Generation {
 		t.Errorf("another caller's key: %+v, %v", r, err)

@@ -36,7 +36,7 @@ for (const vendor of VENDORS) {
       mock.onMessage('slowly', { content: said }, { streamingProfile: { ttft: 50, tps: 20 } });
       const answer = await ask(gateway, 'pace', { prompt: 'slowly' });
       assert.equal(answer.text, said);
-      assert.ok(answer.arrivals.length >= 15, `${answer.arrivals.length} deltas`);
+      assert.ok(answer.arrivals.length >= 8, `${answer.arrivals.length} deltas`);
       const took = answer.arrivals.at(-1) - answer.arrivals[0];
       assert.ok(took > 600, `20 tokens, 50 ms apart, arrived within ${took} ms`);
     });

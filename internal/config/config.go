@@ -38,7 +38,7 @@ type Config struct {
 	FlushChunks   int           `name:"flush-chunks" default:"64" min:"1" max:"4096" group:"Delivery" arg:"N" help:"How many tokens may be joined to one event"`
 	FlushInterval time.Duration `name:"flush-interval" default:"20ms" min:"0s" max:"10s" group:"Delivery" arg:"TIME" help:"How long a token may wait to be joined with others; the first never waits"`
 	Heartbeat     time.Duration `name:"heartbeat" default:"15s" min:"100ms" max:"10m" group:"Delivery" arg:"TIME" help:"How often a quiet stream shows that it lives"`
-	WriteTimeout  time.Duration `name:"write-timeout" default:"30s" min:"100ms" max:"10m" group:"Delivery" arg:"TIME" help:"How long a viewer may block a write before it is cut off"`
+	WriteTimeout  time.Duration `name:"write-timeout" default:"150s" min:"100ms" max:"10m" group:"Delivery" arg:"TIME" help:"How long a viewer may block a write before it is cut off"`
 	CORSOrigins   []string      `name:"cors-origins" group:"Delivery" arg:"ORIGIN,..." help:"Web origins whose pages may use this node; * is any"`
 
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`

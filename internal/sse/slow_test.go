@@ -98,7 +98,7 @@ func TestSlowViewer(t *testing.T) {
 		for range events {
 			r.append(t, "g", runnel.EventDelta, strings.Repeat("x", size))
 		}
-		time.Sleep(31 * time.Second)
+		time.Sleep(151 * time.Second)
 		synctest.Wait()
 		if n := r.viewers.Len(); n != 2 {
 			t.Errorf("%d viewers after the write time-out; the one that does not read should be gone", n)

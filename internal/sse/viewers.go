@@ -19,8 +19,12 @@ type Sessions interface {
 
 // Config holds the settings of streams. A zero field means the default beside it.
 type Config struct {
-	Heartbeat    time.Duration // between signs of life on a quiet stream: 15 s
-	WriteTimeout time.Duration // for the client to take 16 KiB: 30 s
+	Heartbeat time.Duration // between signs of life on a quiet stream: 15 s
+	// WriteTimeout is what a client may take to accept 16 KiB: 150 s. It is
+	// generous because a kernel that has closed its window reopens it in steps
+	// of up to 128 KiB, which a client at a kilobyte a second needs that long to
+	// read. One that has stopped reading costs little meanwhile.
+	WriteTimeout time.Duration
 	Retry        time.Duration // before a client reconnects, give or take a half: 2 s
 	DrainSpread  time.Duration // over which clients reconnect when the server stops: 10 s
 
@@ -36,7 +40,7 @@ func (c Config) WithDefaults() Config {
 		value time.Duration
 	}{
 		{&c.Heartbeat, 15 * time.Second},
-		{&c.WriteTimeout, 30 * time.Second},
+		{&c.WriteTimeout, 150 * time.Second},
 		{&c.Retry, 2 * time.Second},
 		{&c.DrainSpread, 10 * time.Second},
 	} {

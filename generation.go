@@ -2,7 +2,9 @@ package runnel
 
 import "time"
 
-// A GenerationID names one generation. It sorts by the time of acceptance.
+// A GenerationID names one generation. It sorts by the time at which the prompt
+// came in; prompts that come in at the same time may be accepted, and run, in
+// another order.
 type GenerationID string
 
 // A State is where a generation is in its life. It moves from queued to

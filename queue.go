@@ -61,8 +61,8 @@ type Ledger interface {
 	PutRun(ctx context.Context, r Run) (Run, error)
 
 	// Turns returns the records of a session's ended generations in the order
-	// in which the generations were accepted: the last limit of them, or all
-	// if limit is 0.
+	// in which they ended: all, or, if limit is not 0, those of the limit
+	// newest generation ids.
 	Turns(ctx context.Context, id SessionID, limit int) ([]Turn, error)
 
 	// Locate returns the session of a generation that was accepted within the

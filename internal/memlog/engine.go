@@ -34,10 +34,11 @@ type Engine struct {
 	changed  chan struct{}                // closed and replaced when a prompt may have become free
 
 	// The ledger.
-	runs     map[runKey]record
-	located  map[runnel.GenerationID]location
-	reserved map[string]string
-	cancels  map[chan runnel.GenerationID]struct{}
+	runs      map[runKey]record
+	revisions uint64 // how many changes of runs there were
+	located   map[runnel.GenerationID]location
+	reserved  map[string]string
+	cancels   map[chan runnel.GenerationID]struct{}
 }
 
 // An epoch is the stretch of the log's life between two starts.

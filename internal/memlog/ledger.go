@@ -63,7 +63,8 @@ func (e *Engine) PutRun(ctx context.Context, r runnel.Run) (runnel.Run, error) {
 	if e.runs[key].revision != r.Revision {
 		return runnel.Run{}, fmt.Errorf("memlog: put run: %w", runnel.Errorf(runnel.Conflict, "the generation's record has changed"))
 	}
-	r.Revision++
+	e.revisions++ // as in natslog, later changes have higher numbers, of all runs
+	r.Revision = e.revisions
 	e.runs[key] = record{revision: r.Revision, data: data}
 	return r, nil
 }
@@ -78,6 +79,7 @@ func (e *Engine) Turns(ctx context.Context, id runnel.SessionID, limit int) ([]r
 	if limit > 0 && len(runs) > limit {
 		runs = runs[len(runs)-limit:]
 	}
+	slices.SortFunc(runs, func(a, b runnel.Run) int { return cmp.Compare(a.Revision, b.Revision) })
 	turns := make([]runnel.Turn, len(runs))
 	for i, r := range runs {
 		turns[i] = *r.Turn

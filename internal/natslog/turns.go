@@ -20,11 +20,10 @@ func (e *Engine) Turns(ctx context.Context, id runnel.SessionID, limit int) ([]r
 	if err != nil {
 		return nil, fail(err, "turns of %s", id)
 	}
-	slices.SortFunc(turns, func(a, b runnel.Turn) int { return cmp.Compare(a.Generation, b.Generation) })
 	return turns, nil
 }
 
-// allTurns reads them in the order of their last change.
+// allTurns reads them in the order of their last change, which is their end.
 func (e *Engine) allTurns(ctx context.Context, id runnel.SessionID) (turns []runnel.Turn, err error) {
 	err = e.conn.each(ctx, turnStream, query{Seq: 1, NextFor: runSubjects(turnPrefix, id)}, func(m message) error {
 		r, err := decodeRun(m)
@@ -38,7 +37,8 @@ func (e *Engine) allTurns(ctx context.Context, id runnel.SessionID) (turns []run
 
 // lastTurns lists the session's generations, without reading their runs, and
 // then reads from the newest backwards: a session may have thousands.
-func (e *Engine) lastTurns(ctx context.Context, id runnel.SessionID, limit int) (turns []runnel.Turn, err error) {
+func (e *Engine) lastTurns(ctx context.Context, id runnel.SessionID, limit int) ([]runnel.Turn, error) {
+	var runs []runnel.Run
 	gens, err := e.generations(ctx, id)
 	if err != nil {
 		return nil, err
@@ -54,9 +54,14 @@ func (e *Engine) lastTurns(ctx context.Context, id runnel.SessionID, limit int) 
 		if !r.State.Ended() || r.Turn == nil {
 			continue
 		}
-		if turns = append(turns, *r.Turn); len(turns) == limit {
+		if runs = append(runs, r); len(runs) == limit {
 			break
 		}
+	}
+	slices.SortFunc(runs, func(a, b runnel.Run) int { return cmp.Compare(a.Revision, b.Revision) })
+	turns := make([]runnel.Turn, len(runs))
+	for i, r := range runs {
+		turns[i] = *r.Turn
 	}
 	return turns, nil
 }

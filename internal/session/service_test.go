@@ -281,6 +281,42 @@ func TestOneAfterTheOther(t *testing.T) {
 	})
 }
 
+// The transcript, and with it what the model is told, has the order in which
+// things were said, also when prompts come in at the same time.
+func TestTranscriptHasTheOrderOfTheLog(t *testing.T) {
+	t.Parallel()
+	n := start(t, memlog.New(), only(says(0, "a")), session.Config{})
+	receipts := make(chan runnel.Receipt)
+	for range 50 {
+		go func() {
+			r, err := n.Submit(t.Context(), ask("hi"))
+			if err != nil {
+				t.Error(err)
+			}
+			receipts <- r
+		}()
+	}
+	for range 50 {
+		n.await(t, <-receipts)
+	}
+	var log, transcript []runnel.GenerationID
+	for _, ev := range all(t, n.engine(), "s") {
+		if ev.Type.Terminal() {
+			log = append(log, ev.Generation)
+		}
+	}
+	tr, err := n.Transcript(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, turn := range tr.Turns {
+		transcript = append(transcript, turn.Generation)
+	}
+	if diff := cmp.Diff(log, transcript); diff != "" {
+		t.Errorf("the transcript's order (+) is not the log's (-):\n%s", diff)
+	}
+}
+
 func TestModes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

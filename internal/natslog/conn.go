@@ -45,6 +45,9 @@ const (
 // A conn speaks to JetStream, bounded in time and without its client's layers.
 type conn struct {
 	nc *nats.Conn
+	// closed is closed by the engine's Close: whoever waits on a subscription
+	// would not be told otherwise.
+	closed chan struct{}
 	// remote says that the streams may have replicas, which may lag.
 	remote bool
 }
@@ -238,6 +241,8 @@ func (c *conn) batch(ctx context.Context, stream string, q query) (found []messa
 		var answer *nats.Msg
 		select {
 		case answer = <-answers:
+		case <-c.closed:
+			return nil, false, errClosed
 		case <-ctx.Done():
 			return nil, false, context.Cause(ctx)
 		}

@@ -174,22 +174,29 @@ func TestClosed(t *testing.T) {
 	t.Parallel()
 	e := open(t, natslog.Config{Dir: t.TempDir()})
 	at := put(t, e, "s", "0")
-	read := make(chan error, 2)
-	for range cap(read) {
+	calls := make(chan error, 4)
+	for range 2 {
 		go func() {
 			_, err := e.Read(t.Context(), "s", at)
-			read <- err
+			calls <- err
 		}()
 	}
+	go func() {
+		_, err := e.Dequeue(t.Context())
+		calls <- err
+	}()
+	ready := make(chan struct{})
+	go func() { calls <- e.Cancels(t.Context(), func() { close(ready) }, func(runnel.GenerationID) {}) }()
+	<-ready
 	if err := natslog.Await(t.Context(), func() bool { return e.Stats().Readers == 2 }); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range cap(read) {
-		if err := <-read; runnel.KindOf(err) != runnel.Unavailable {
-			t.Errorf("a reader of a closed engine got %v", err)
+	for range cap(calls) {
+		if err := <-calls; runnel.KindOf(err) != runnel.Unavailable {
+			t.Errorf("a call in progress at the close got %v", err)
 		}
 	}
 	if _, err := e.Append(t.Context(), delta("s", "1")); runnel.KindOf(err) != runnel.Unavailable {

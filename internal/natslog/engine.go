@@ -73,6 +73,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{config: c.withDefaults()}
 	e.log = e.config.Logger.With("component", "natslog")
 	e.conn.remote = c.URL != ""
+	e.conn.closed = make(chan struct{})
 	e.tails = newTails(e)
 	if err := e.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("natslog: open: %w", err), e.Close())
@@ -131,6 +132,7 @@ func (e *Engine) Close() error {
 	if e.closed.Swap(true) {
 		return nil
 	}
+	close(e.conn.closed)
 	if e.stop != nil {
 		e.stop()
 		e.tails.stop()

@@ -80,6 +80,9 @@ func (e *Engine) Dequeue(ctx context.Context) (runnel.Lease, error) {
 			if err = e.prepareWorkers(ctx); err == nil {
 				err = pause(ctx, retryPause)
 			}
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
 			if err == nil {
 				continue
 			}
@@ -111,43 +114,48 @@ func (e *Engine) pull(ctx context.Context) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = e.conn.nc.PublishRequest(apiNext+promptStream+"."+workers, inbox, request)
 	var m *nats.Msg
-	if err == nil {
-		timer := time.NewTimer(pullTime + pullSlack)
-		defer timer.Stop()
-		select {
-		case m = <-answers:
-		case <-timer.C:
-			err = errNone
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+	if err = e.conn.nc.PublishRequest(apiNext+promptStream+"."+workers, inbox, request); err == nil {
+		m, err = e.pulled(ctx, answers)
 	}
 	_ = sub.Unsubscribe() // fails only if the connection is closed
-	if m == nil && err != nil {
-		select {
-		case late := <-answers:
-			if late.Reply != "" {
-				_ = late.Respond([]byte(ackFree)) // or its lease will run out
-			}
-		default:
+	select {
+	case late := <-answers:
+		if late.Reply != "" {
+			_ = late.Respond([]byte(ackFree)) // or its lease will run out
 		}
-		return nil, err
+	default:
 	}
-	switch m.Header.Get(headerStatus) {
-	case "":
-		return m, nil
-	case statusNoResponders:
-		return nil, nats.ErrNoResponders
-	case statusTimeout:
+	return m, err
+}
+
+// pulled waits for the answer to a pull.
+func (e *Engine) pulled(ctx context.Context, answers <-chan *nats.Msg) (*nats.Msg, error) {
+	timer := time.NewTimer(pullTime + pullSlack)
+	defer timer.Stop()
+	select {
+	case m := <-answers:
+		switch m.Header.Get(headerStatus) {
+		case "":
+			return m, nil
+		case statusNoResponders:
+			return nil, nats.ErrNoResponders
+		case statusTimeout:
+			return nil, errNone
+		}
+		// The consumer has as many requests or leases as it may have, or a new
+		// leader.
+		if err := pause(ctx, retryPause); err != nil {
+			return nil, err
+		}
 		return nil, errNone
+	case <-timer.C:
+		return nil, errNone
+	case <-e.conn.closed:
+		return nil, errClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	// The consumer has as many requests or leases as it may have, or a new leader.
-	if err := pause(ctx, retryPause); err != nil {
-		return nil, err
-	}
-	return nil, errNone
 }
 
 // Waiting implements [runnel.Queue].

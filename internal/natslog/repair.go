@@ -60,7 +60,8 @@ func (ts *tails) work(ctx context.Context) {
 		}
 		for t := ts.repairs.pop(); t != nil && ctx.Err() == nil; t = ts.repairs.pop() {
 			if err := t.mend(ctx); err != nil && ctx.Err() == nil {
-				ts.log.Warn("session cannot be compared with the log", "session_id", t.session, "err", err)
+				// Not a warning: there may be 100,000, and one for the connection.
+				ts.log.Debug("session cannot be compared with the log", "session_id", t.session, "err", err)
 			}
 		}
 	}

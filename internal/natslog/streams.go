@@ -112,6 +112,9 @@ func retry(ctx context.Context, f func(context.Context) error) error {
 			passing = api.Code == http.StatusServiceUnavailable
 		}
 		if err == nil || !passing || pause(ctx, retryPause) != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = errNoAnswer // the deadline is ours
+			}
 			return err
 		}
 	}

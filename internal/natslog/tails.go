@@ -22,6 +22,9 @@ const (
 	// lingerTicks is how long a tail stays without a reader: readers come and
 	// go between the writes to their clients.
 	lingerTicks = 5
+	// shrinkTicks is how long a tail is silent before it takes less memory. Slow
+	// readers are to find the end of an answer in it.
+	shrinkTicks = 8
 	// maxQuietTicks bounds how long a lost last message stays unnoticed.
 	maxQuietTicks = 60
 	repairers     = 8
@@ -217,8 +220,10 @@ func (t *tail) tick() (idle bool) {
 	if t.heard {
 		t.heard, t.quiet, t.next = false, 0, 1
 	} else if t.quiet++; t.quiet == t.next {
+		if t.next >= shrinkTicks {
+			t.shrink()
+		}
 		t.quiet, t.next = 0, min(2*t.next, maxQuietTicks)
-		t.shrink()
 		t.doubt = true
 	}
 	if t.doubt || t.stale {

@@ -111,6 +111,17 @@ func (vs *Viewers) Serve(w http.ResponseWriter, r *http.Request, src Source) {
 	vs.done(ctx, v, v.run(ctx, nil))
 }
 
+// Postpone answers r with a stream that says why it cannot be served now, and
+// ends, so that the client comes back.
+func (vs *Viewers) Postpone(w http.ResponseWriter, r *http.Request, err error) {
+	SetHeader(w.Header())
+	v := &viewer{set: vs, out: NewWriter(w, vs.cfg.WriteTimeout)}
+	w.WriteHeader(http.StatusOK)
+	if _, writeErr := v.out.Write(vs.appendPreamble(nil)); writeErr == nil {
+		v.fail(r.Context(), err)
+	}
+}
+
 // detach goes on with v on goroutines of its own, without net/http's buffers
 // and stacks. It reports false, and has done nothing, if that is not possible.
 func (vs *Viewers) detach(w http.ResponseWriter, r *http.Request, v *viewer) bool {

@@ -17,11 +17,15 @@ const firstWait = 250 * time.Millisecond
 
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	src, err := h.source(r)
-	if err != nil {
+	switch {
+	case err == nil:
+		h.viewers.Serve(w, r, src)
+	case runnel.KindOf(err) == runnel.Unavailable && wantsStream(r.Header):
+		// An EventSource gives up for good on any status but 200. This passes.
+		h.viewers.Postpone(w, r, err)
+	default:
 		h.fail(w, r, err)
-		return
 	}
-	h.viewers.Serve(w, r, src)
 }
 
 // source finds the reader's place. Whatever speaks against reading there shows

@@ -196,3 +196,23 @@ func FuzzCursor(f *testing.F) {
 		}
 	})
 }
+
+// An outage passes, and an EventSource gives up for good on any status but 200.
+func TestOutageDoesNotLosePages(t *testing.T) {
+	t.Parallel()
+	r := start(t, says(), func(s runnel.Sessions) runnel.Sessions {
+		return failing{s, runnel.Errorf(runnel.Unavailable, "the engine does not answer")}
+	})
+	resp := r.do(t, "GET", "/v1/sessions/s/events", "", "Accept: text/event-stream")
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(body)
+	if resp.StatusCode != http.StatusOK || !strings.Contains(got, "retry: ") || !strings.Contains(got, `event: error`+"\n"+`data: {"kind":"unavailable","message":"the engine does not answer"}`) {
+		t.Errorf("got %d\n%s", resp.StatusCode, got)
+	}
+	if resp := r.do(t, "GET", "/v1/sessions/s/events", ""); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a client that did not ask for an event stream got %d", resp.StatusCode)
+	}
+}

@@ -217,6 +217,10 @@ func (f failing) Submit(context.Context, runnel.Submission) (runnel.Receipt, err
 	return runnel.Receipt{}, f.err
 }
 
+func (f failing) End(context.Context, runnel.SessionID) (runnel.Cursor, error) {
+	return runnel.Cursor{}, f.err
+}
+
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -23,8 +23,8 @@
 //
 // The files: engine.go opens and closes; embedded.go and remote.go are the two
 // kinds of server; streams.go and subject.go say what is stored where; conn.go
-// speaks the JetStream API. log.go, writer.go, history.go and epoch.go are the
-// log, with tail.go (one session's recent events), tails.go (all of them) and
-// repair.go (how they catch up after a loss). queue.go is the queue; ledger.go
-// and turns.go are the ledger. errors.go gives errors their kinds.
+// and get.go speak the JetStream API. log.go, writer.go, history.go and epoch.go
+// are the log, with tail.go (one session's recent events), tails.go (all of
+// them) and repair.go (how they catch up after a loss). queue.go is the queue;
+// ledger.go and turns.go are the ledger. errors.go gives errors their kinds.
 package natslog

@@ -76,7 +76,7 @@ func (e *Engine) beginEpoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := e.conn.publish(ctx, epochSubject, data, noSequence, nil); err != nil {
+	if _, err := e.conn.put(ctx, epochStream, epochSubject, data, noSequence, nil); err != nil {
 		return fmt.Errorf("store the epoch: %w", err)
 	}
 	e.epochs.Store(newEpochs(append(records, now)))

@@ -21,8 +21,6 @@ var (
 	// errNoAnswer says that a request got no answer in time; the server may
 	// have carried it out.
 	errNoAnswer = errors.New("no answer in time")
-	// errBroken says that an answer in several messages came incomplete.
-	errBroken = errors.New("the answer is incomplete")
 	// errEnough ends an iteration.
 	errEnough = errors.New("enough")
 	// errCut says that a tail has ended, and that another may be had.

@@ -48,7 +48,7 @@ func (e *Engine) PutRun(ctx context.Context, r runnel.Run) (runnel.Run, error) {
 		err = runnel.Errorf(runnel.Invalid, "the run cannot be encoded").Because(err)
 		return runnel.Run{}, fail(err, "put run %s", r.Generation)
 	}
-	seq, err := e.conn.publish(ctx, runSubject(turnPrefix, r.Session, r.Generation), data, r.Revision, nil)
+	seq, err := e.conn.put(ctx, turnStream, runSubject(turnPrefix, r.Session, r.Generation), data, r.Revision, nil)
 	if errors.Is(err, errConflict) {
 		err = runnel.Errorf(runnel.Conflict, "the generation's record has changed")
 	}
@@ -132,7 +132,7 @@ func (e *Engine) Locate(ctx context.Context, gen runnel.GenerationID) (runnel.Se
 
 // Index implements [runnel.Ledger].
 func (e *Engine) Index(ctx context.Context, id runnel.SessionID, gen runnel.GenerationID) error {
-	seq, err := e.conn.publish(ctx, indexPrefix+token(string(gen)), []byte(id), noSequence, nil)
+	seq, err := e.conn.put(ctx, logStream, indexPrefix+token(string(gen)), []byte(id), noSequence, nil)
 	if err != nil {
 		return fail(err, "index %s", gen)
 	}
@@ -144,7 +144,7 @@ func (e *Engine) Index(ctx context.Context, id runnel.SessionID, gen runnel.Gene
 func (e *Engine) Reserve(ctx context.Context, key, value string) (stored string, existed bool, err error) {
 	subject := keySubject(key)
 	for {
-		_, err = e.conn.publish(ctx, subject, []byte(value), 0, nil)
+		_, err = e.conn.put(ctx, keyStream, subject, []byte(value), 0, nil)
 		if err == nil {
 			return value, false, nil
 		}

@@ -46,7 +46,7 @@ func (e *Engine) Enqueue(ctx context.Context, p runnel.Prompt, exclusive bool) e
 		header[headerExpectOn] = []string{runSubjects(promptPrefix, p.Session)}
 	}
 	for {
-		_, err = e.conn.publish(ctx, runSubject(promptPrefix, p.Session, p.Generation), data, expect, header)
+		_, err = e.conn.put(ctx, promptStream, runSubject(promptPrefix, p.Session, p.Generation), data, expect, header)
 		if errors.Is(err, errInFlight) && pause(ctx, retryPause) == nil {
 			continue // somebody else is storing it; see what comes of that
 		}

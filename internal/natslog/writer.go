@@ -14,10 +14,6 @@ import (
 )
 
 const (
-	// appendTimeout bounds an append with all its repetitions, and tryTimeout
-	// each of them: an acknowledgement can get lost.
-	appendTimeout = 10 * time.Second
-	tryTimeout    = 3 * time.Second
 	// retryPause is what a cluster gets to elect a leader before it is asked again.
 	retryPause = 50 * time.Millisecond
 	// bodyBytes is enough for a delta without its text.
@@ -53,7 +49,7 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 	if err != nil {
 		return runnel.Cursor{}, runnel.Errorf(runnel.Invalid, "the event cannot be encoded").Because(err)
 	}
-	for end := time.Now().Add(appendTimeout); ; {
+	for end := time.Now().Add(callTimeout); ; {
 		seq, err := a.try(ctx, body, check)
 		if err == nil && seq > 0 {
 			a.engine.reached(seq)
@@ -73,7 +69,7 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 
 // try publishes once. The sequence is zero if others were first.
 func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
-	seq, err := a.engine.conn.publishWithin(ctx, tryTimeout, a.subject, body, a.last, nil)
+	seq, err := a.engine.conn.publish(ctx, a.subject, body, a.last, nil)
 	switch {
 	case err == nil:
 		// Had an unsure one been stored, this would be a conflict; now none
@@ -100,8 +96,8 @@ func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.
 	if err != nil {
 		return 0, err
 	}
-	if len(found) == 0 { // all that the session had has expired
-		return 0, a.begin(ctx)
+	if len(found) == 0 {
+		return 0, a.stepBack(ctx)
 	}
 	for _, m := range found {
 		ours := m.prev == a.last && a.isUnsure(m.data)
@@ -118,6 +114,17 @@ func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.
 		}
 	}
 	return 0, nil
+}
+
+// stepBack finds out why the subject does not end with last although nothing
+// follows: what it had has expired, or something is only on its way. What has
+// arrived meanwhile is not skipped: it is still to be checked.
+func (a *appender) stepBack(ctx context.Context) error {
+	m, err := a.engine.conn.last(ctx, logStream, a.subject)
+	if err == nil || errors.Is(err, errNone) {
+		a.last, err = min(a.last, m.seq), nil
+	}
+	return err
 }
 
 // writer implements [runnel.Writer].

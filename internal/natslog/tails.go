@@ -172,7 +172,7 @@ func (ts *tails) hear(m *nats.Msg) {
 func (ts *tails) tend(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	marker := time.NewTicker(min(ts.engine.config.Retention/markShare, time.Hour))
+	marker := time.NewTicker(max(tick, min(ts.engine.config.Retention/markShare, time.Hour)))
 	defer marker.Stop()
 	for {
 		select {

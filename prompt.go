@@ -2,6 +2,7 @@ package runnel
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -36,9 +37,9 @@ type Prompt struct {
 
 // Text returns the text of the last user message, without its other parts.
 func (p *Prompt) Text() string {
-	for i := len(p.Messages) - 1; i >= 0; i-- {
-		if p.Messages[i].Role == User {
-			return p.Messages[i].Text()
+	for _, m := range slices.Backward(p.Messages) {
+		if m.Role == User {
+			return m.Text()
 		}
 	}
 	return ""

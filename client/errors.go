@@ -76,9 +76,6 @@ func temporary(ctx context.Context, err error) bool {
 	if e, ok := errors.AsType[*statusError](err); ok {
 		return e.status >= 500 || e.status == http.StatusRequestTimeout || e.status == http.StatusTooManyRequests
 	}
-	switch runnel.KindOf(err) {
-	case runnel.Unavailable, runnel.Limited:
-		return true
-	}
-	return false
+	kind := runnel.KindOf(err)
+	return kind == runnel.Unavailable || kind == runnel.Limited
 }

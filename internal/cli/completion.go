@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -58,7 +59,7 @@ func completions(node *kong.Node, path []string) []completion {
 			continue
 		}
 		c.words = append(c.words, word{text: child.Name, help: child.Help})
-		below = append(below, completions(child, append(path[:len(path):len(path)], child.Name))...)
+		below = append(below, completions(child, append(slices.Clip(path), child.Name))...)
 	}
 	for _, flag := range node.Flags {
 		if flag.Hidden {

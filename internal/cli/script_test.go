@@ -67,7 +67,6 @@ type nodeKey struct{}
 type node struct {
 	cmd    *exec.Cmd
 	listen string
-	log    *os.File
 }
 
 var ready = regexp.MustCompile(`is ready at http://(\S+)`)

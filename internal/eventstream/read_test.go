@@ -33,7 +33,7 @@ func TestRead(t *testing.T) {
 	if m, err = r.Read(); err != nil || len(m.Payload) != 0 {
 		t.Errorf("third message: %q: %v", m.Payload, err)
 	}
-	if _, err = r.Read(); err != io.EOF {
+	if _, err = r.Read(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the last message: %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestReadEveryCut(t *testing.T) {
 		if n == 0 || n == len(one) {
 			want = io.EOF
 		}
-		if err != want {
+		if !errors.Is(err, want) {
 			t.Errorf("cut after %d bytes: %v, want %v", n, err, want)
 		}
 	}

@@ -2,6 +2,7 @@ package eventstream_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func decode(t testing.TB, stream []byte) []message {
 	dec, r := sdk.NewDecoder(), bytes.NewReader(stream)
 	for {
 		m, err := dec.Decode(r, nil)
-		if err == io.EOF && r.Len() == 0 {
+		if errors.Is(err, io.EOF) && r.Len() == 0 {
 			return all
 		}
 		if err != nil {

@@ -53,7 +53,7 @@ const (
 // names and values separated by spaces. It stops at the first that it does not
 // understand.
 func (o *Options) Set(settings string) error {
-	for _, field := range strings.Fields(settings) {
+	for field := range strings.FieldsSeq(settings) {
 		name, value, _ := strings.Cut(field, "=")
 		ok, err := o.set(name, value)
 		if !ok {

@@ -3,6 +3,7 @@ package modelserver_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -204,7 +205,7 @@ func TestEventStreamFaults(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: messages (-want +got):\n%s", c.settings, diff)
 		}
-		if (err == io.EOF) != (c.err == io.EOF) {
+		if errors.Is(err, io.EOF) != errors.Is(c.err, io.EOF) {
 			t.Errorf("%s: the stream ended with %v", c.settings, err)
 		}
 	}

@@ -142,10 +142,10 @@ func (s *Server) recoverPanics(d *Door, next http.Handler) http.Handler {
 		seen := &responseWriter{ResponseWriter: w}
 		defer func() {
 			v := recover()
-			switch {
-			case v == nil:
+			switch v {
+			case nil:
 				return
-			case v == http.ErrAbortHandler: //nolint:errorlint // a panic's value, by identity
+			case http.ErrAbortHandler:
 				panic(v)
 			}
 			s.log.ErrorContext(r.Context(), "panic", "door", d.Name, "method", r.Method, "path", r.URL.Path,

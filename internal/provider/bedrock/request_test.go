@@ -219,7 +219,7 @@ func checkSignature(t *testing.T, r *http.Request, body []byte) {
 		t.Fatalf("authorization: %s", authorization)
 	}
 	var headers strings.Builder
-	for _, name := range strings.Split(signed, ";") {
+	for name := range strings.SplitSeq(signed, ";") {
 		value := r.Header.Get(name)
 		switch name {
 		case "host":

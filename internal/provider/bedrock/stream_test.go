@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,14 +194,14 @@ func TestFailuresInsideStreams(t *testing.T) {
 	t.Parallel()
 	start := eventstream.AppendEvent(nil, "messageStart", []byte(`{"role":"assistant"}`))
 	exception := func(name, body string) []byte {
-		return eventstream.AppendException(start[:len(start):len(start)], name, []byte(body))
+		return eventstream.AppendException(slices.Clip(start), name, []byte(body))
 	}
 	cases := []struct {
 		name, family string
 		body         []byte
 		want         runnel.Kind
 	}{
-		{"unmodelled error", "", eventstream.AppendError(start[:len(start):len(start)], "ThrottlingException", "slow down"), runnel.Limited},
+		{"unmodelled error", "", eventstream.AppendError(slices.Clip(start), "ThrottlingException", "slow down"), runnel.Limited},
 		{"unknown error", "", eventstream.AppendError(nil, "Oops", ""), runnel.Unavailable},
 		{"model refused", "", exception("modelStreamErrorException", `{"message":"bad","originalStatusCode":400}`), runnel.Invalid},
 		{"model failed", "", exception("modelStreamErrorException", `{"message":"bad","originalStatusCode":503}`), runnel.Unavailable},

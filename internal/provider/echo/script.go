@@ -136,10 +136,10 @@ func filler(question string, n int) string {
 	vocabulary := [...]string{"rain", "falls", "on", "quiet", "hills", "and", "finds", "the", "stream", "below",
 		"stones", "turn", "slowly", "under", "clear", "water", "while", "every", "drop", "goes", "down", "to", "sea"}
 	h := fnv.New64a()
-	h.Write([]byte(question))
+	_, _ = h.Write([]byte(question)) // never fails
 	seed := h.Sum64()
 	var b strings.Builder
-	for i := 0; i < n; i++ {
+	for i := range n {
 		if i%10 == 0 {
 			if i > 0 {
 				b.WriteString(".\n")

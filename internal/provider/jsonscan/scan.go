@@ -158,10 +158,10 @@ func (s *Scanner) Skip() {
 	ok := true
 	switch s.peek() {
 	case '{':
-		for range s.Object() { //nolint:revive // the loop skips every member
+		for range s.Object() { // the loop skips every member
 		}
 	case '[':
-		for range s.Array() { //nolint:revive // and every element
+		for range s.Array() { // and every element
 		}
 	case '"':
 		ok = s.skipText()

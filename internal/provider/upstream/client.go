@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -76,9 +77,7 @@ func (c *Client) post(ctx context.Context, path string, body []byte, accept []st
 		cancel()
 		return nil, fmt.Errorf("%s: make request: %w", c.cfg.Provider, err)
 	}
-	for name, values := range c.cfg.Header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, c.cfg.Header)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", accept[0])
 	req.Header.Set("User-Agent", "runnel")

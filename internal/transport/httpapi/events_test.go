@@ -128,7 +128,7 @@ func TestEventSource(t *testing.T) {
 	r := start(t, m, nil)
 	r.submit(t, "s", "why?")
 	go func() {
-		for _, c := range strings.Split("the quick brown fox jumps over the lazy dog", "") {
+		for c := range strings.SplitSeq("the quick brown fox jumps over the lazy dog", "") {
 			m <- c
 		}
 		close(m)

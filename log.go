@@ -29,8 +29,8 @@ type Log interface {
 	// The slice and its events are shared with other readers: read only.
 	Read(ctx context.Context, id SessionID, after Cursor) ([]Event, error)
 
-	// End returns the position of the session's last event; the beginning of
-	// the current epoch if it has none.
+	// End returns the position of the session's last event; one before its
+	// first event if it has none.
 	End(ctx context.Context, id SessionID) (Cursor, error)
 }
 

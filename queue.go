@@ -9,7 +9,8 @@ import (
 // may be called concurrently.
 type Queue interface {
 	// Enqueue stores p durably: when it returns nil, p survives a crash and a
-	// power cut. A prompt of the same generation id is stored once. If
+	// power cut. A prompt of the same generation id is stored once, while it is
+	// in the queue and, without a restart, for some minutes after. If
 	// exclusive is set and the session already has a prompt in the queue, the
 	// error is of kind Conflict.
 	Enqueue(ctx context.Context, p Prompt, exclusive bool) error

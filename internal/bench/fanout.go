@@ -37,7 +37,7 @@ func (s *suite) measureFanOut(ctx context.Context, out *Section) error {
 			fmt.Sprintf("%.2f", r.gateway), fmt.Sprintf("%.2f", r.here))
 		what := fmt.Sprintf("fan-out of one session at %d events/s to %d viewers, p99", fanOutRate, n)
 		if target, ok := fanOutTargets()[n]; ok {
-			out.check(what, millis(r.p99), fmt.Sprintf("< %v", target), r.p99 < target)
+			out.check(what, millis(r.p99), fmt.Sprintf("< %d ms", target.Milliseconds()), r.p99 < target)
 		} else {
 			out.find(what, millis(r.p99))
 		}

@@ -58,7 +58,7 @@ func fullPlan() plan {
 		},
 		ttftTime: 4 * time.Second,
 
-		streams: 1000, ramp: 2 * time.Second, tokenTime: 5 * time.Second,
+		streams: 1000, ramp: 5 * time.Second, tokenTime: 5 * time.Second,
 
 		audiences: []int{1000, 5000}, fanOutTime: 10 * time.Second,
 
@@ -74,7 +74,7 @@ func quickPlan() plan {
 	p.rounds, p.starts = 1, 3
 	p.submitters, p.acceptTime = []int{64}, 2*time.Second
 	p.loads, p.ttftTime = []load{p.loads[0], p.loads[2]}, 2*time.Second
-	p.ramp, p.tokenTime = 2*time.Second, 2*time.Second
+	p.tokenTime = 3 * time.Second
 	p.audiences, p.fanOutTime = []int{1000}, 3*time.Second
 	p.viewers, p.stopRounds = 2000, 1
 	return p

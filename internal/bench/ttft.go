@@ -18,7 +18,7 @@ const (
 func (s *suite) measureFirstTokens(ctx context.Context, out *Section) error {
 	out.How = "From a request's last byte to the first token, through the whole path: accepted durably, queued, leased, asked, logged, delivered. " +
 		"Each stream asks again when its answer has ended, on a connection that it keeps and in a new session. " +
-		"The model takes " + modelTTFT.String() + " to its first token, which is in the figures and cancels out in what is added."
+		fmt.Sprintf("The model takes %d ms to its first token, which is in the figures and cancels out in what is added.", modelTTFT.Milliseconds())
 	out.Head = []string{"streams", "way", "samples", "p50", "p90", "p99", "added p50", "p90", "p99"}
 	ways, stop, err := s.threeWays(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *suite) measureFirstTokens(ctx context.Context, out *Section) error {
 
 func reportFirstTokens(out *Section, streams int, proxy, gateway dist) {
 	what := func(figure string) string {
-		return fmt.Sprintf("added time to first token, %d streams, %s", streams, figure)
+		return fmt.Sprintf("added time to first token, %d at once, %s", streams, figure)
 	}
 	beside := func(gateway, proxy time.Duration) string {
 		return fmt.Sprintf("%s (reverse proxy %s)", added(gateway), added(proxy))

@@ -44,7 +44,8 @@ type Lease interface {
 	First(ctx context.Context) (bool, error)
 	// Renew makes the lease last another [Queue.LeaseTime].
 	Renew(ctx context.Context) error
-	// Remove takes the prompt off the queue for good.
+	// Remove takes the prompt off the queue for good, whoever holds it by now:
+	// call it when what follows from the prompt is stored.
 	Remove(ctx context.Context) error
 	// Release gives the prompt back, to be leased again at once.
 	Release(ctx context.Context) error

@@ -43,12 +43,11 @@ func (l *lease) Renew(ctx context.Context) error {
 
 // Remove implements [runnel.Lease].
 func (l *lease) Remove(ctx context.Context) error {
-	if err := l.hold(ctx); err != nil {
+	e := l.engine
+	if err := e.lock(ctx); err != nil {
 		return err
 	}
-	e := l.engine
 	defer e.mu.Unlock()
-	l.entry.lease = 0
 	e.prompts = slices.DeleteFunc(e.prompts, func(p *entry) bool { return p == l.entry })
 	return nil
 }

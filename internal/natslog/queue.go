@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -209,11 +210,16 @@ type lease struct {
 	reply  string // where the server takes answers about this lease
 	seq    uint64 // of the prompt
 	prompt runnel.Prompt
-	until  time.Time // when the server takes the lease for void, at the latest
+
+	given time.Time
+	// until is when the server takes the lease for void, at the latest, in
+	// nanoseconds after given.
+	until atomic.Int64
 }
 
 func (e *Engine) newLease(m *nats.Msg) (*lease, error) {
-	l := &lease{engine: e, reply: m.Reply, until: time.Now().Add(leaseTime)}
+	l := &lease{engine: e, reply: m.Reply, given: time.Now()}
+	l.until.Store(int64(leaseTime))
 	meta, err := m.Metadata()
 	if err != nil {
 		return nil, err
@@ -240,13 +246,18 @@ func (l *lease) First(ctx context.Context) (bool, error) {
 	return m.seq >= l.seq, nil
 }
 
-// Renew implements [runnel.Lease].
-func (l *lease) Renew(ctx context.Context) error {
-	asked := time.Now()
-	if err := l.answer(ctx, ackRenew); err != nil {
+// Renew implements [runnel.Lease]. It does not wait for an answer: a node renews
+// a thousand leases every half second, and if one renewal is lost the next
+// still comes in time.
+func (l *lease) Renew(context.Context) error {
+	now, err := l.held()
+	if err == nil {
+		err = l.engine.conn.nc.Publish(l.reply, []byte(ackRenew))
+	}
+	if err != nil {
 		return fail(err, "renew %s", l.prompt.Generation)
 	}
-	l.until = asked.Add(leaseTime)
+	l.until.Store(int64(now + leaseTime))
 	return nil
 }
 
@@ -281,19 +292,29 @@ func (l *lease) removed(ctx context.Context) error {
 
 // Release implements [runnel.Lease].
 func (l *lease) Release(ctx context.Context) error {
-	if err := l.answer(ctx, ackFree); err != nil {
+	_, err := l.held()
+	if err == nil {
+		err = l.answer(ctx, ackFree)
+	}
+	if err != nil {
 		return fail(err, "release %s", l.prompt.Generation)
 	}
 	return nil
 }
 
-// answer tells the server what becomes of the lease, and waits until it knows.
-// The server would take it for a void lease as well, and for the lease of
-// whoever has the prompt by then, so the time is kept here.
-func (l *lease) answer(ctx context.Context, what string) error {
-	if !time.Now().Before(l.until) {
-		return runnel.Errorf(runnel.Conflict, "the lease is void")
+// held returns how long ago the lease was given, or an error if it is void by
+// now. The server would take an answer about it all the same, for the lease of
+// whoever has the prompt by then.
+func (l *lease) held() (time.Duration, error) {
+	now := time.Since(l.given)
+	if now >= time.Duration(l.until.Load()) {
+		return now, runnel.Errorf(runnel.Conflict, "the lease is void")
 	}
+	return now, nil
+}
+
+// answer tells the server what becomes of the prompt, and waits until it knows.
+func (l *lease) answer(ctx context.Context, what string) error {
 	_, err := l.engine.conn.request(ctx, &nats.Msg{Subject: l.reply, Data: []byte(what)})
 	return err
 }

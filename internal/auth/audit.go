@@ -1,0 +1,95 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/runnelhq/runnel"
+)
+
+// Schemes of [runnel.Principal].
+const (
+	SchemeKey     = "api_key"
+	SchemeOIDC    = "oidc"
+	SchemeCognito = "cognito"
+	SchemeIAM     = "iam"
+	SchemeWebhook = "webhook"
+)
+
+// Why callers are refused, as the audit log says it.
+const (
+	reasonNone          = "no_credentials"
+	reasonUnknown       = "unknown_credentials"
+	reasonExpired       = "expired"
+	reasonNotYetValid   = "not_yet_valid"
+	reasonMalformed     = "malformed"
+	reasonAlgorithm     = "algorithm"
+	reasonUnknownKey    = "unknown_signing_key"
+	reasonNoKeys        = "no_signing_keys"
+	reasonSignature     = "signature"
+	reasonIssuer        = "issuer"
+	reasonAudience      = "audience"
+	reasonTokenUse      = "token_use"
+	reasonGroup         = "group"
+	reasonScope         = "scope"
+	reasonDenied        = "denied_by_authorizer"
+	reasonNoAuthorizer  = "authorizer_unavailable"
+	reasonBadAuthorizer = "authorizer_answer_unusable"
+)
+
+// An Audit writes the lines of the audit log: who was refused, and what was
+// done with administrative rights. It never sees credentials.
+type Audit struct{ log *slog.Logger }
+
+// NewAudit returns an audit log that is part of logger's.
+func NewAudit(logger *slog.Logger) Audit {
+	return Audit{log: logger.With("component", "audit")}
+}
+
+// Refused says that a caller was turned away, and why, in a fixed word. The
+// principal and the remote address may be empty.
+func (a Audit) Refused(ctx context.Context, scheme, reason, principal, remote string) {
+	a.log.WarnContext(ctx, "refused", "scheme", scheme, "reason", reason, "principal", principal, "remote", remote)
+}
+
+// Acted says that somebody used administrative rights: what was done, to what.
+// An empty principal is the operator, at the machine itself.
+func (a Audit) Acted(ctx context.Context, principal, action, target string) {
+	a.log.InfoContext(ctx, "acted", "principal", principal, "action", action, "target", target)
+}
+
+// A refusal is an error that the audit log hears more about than the caller.
+type refusal struct {
+	scheme, reason, principal string
+	err                       error
+}
+
+func refuse(scheme, reason string, err error) *refusal {
+	return &refusal{scheme: scheme, reason: reason, err: err}
+}
+
+// of adds who was refused. It must be certain: a claim of a token whose
+// signature holds, not one of any token.
+func (r *refusal) of(principal string) *refusal {
+	r.principal = principal
+	return r
+}
+
+func (r *refusal) Error() string { return "auth: " + r.scheme + ": " + r.reason + ": " + r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+func errNone() error {
+	return runnel.Errorf(runnel.Unauthenticated, "credentials are required")
+}
+
+func errBad() error {
+	return runnel.Errorf(runnel.Unauthenticated, "the credentials are not valid")
+}
+
+func errExpired() error {
+	return runnel.Errorf(runnel.Unauthenticated, "the credentials have expired")
+}
+
+func errWithdrawn() error {
+	return runnel.Errorf(runnel.Unauthenticated, "the credentials have been withdrawn")
+}

@@ -1,0 +1,122 @@
+package auth
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Credentials are what a caller shows. The zero value is nothing.
+type Credentials struct {
+	APIKey string // of the header x-api-key
+	Token  string // a JWT, an API key, or whatever the webhook understands
+
+	// Request carries an AWS signature, cookies, what the webhook is told, and
+	// the address for the log. It may be nil.
+	Request *http.Request
+	// Body returns the request's body, or what was signed in its place.
+	Body func() ([]byte, error)
+
+	// Resource is what an API Gateway authorizer's policy must allow: an ARN.
+	// Empty: one that is made of the request's method and path.
+	Resource string
+	// Context is the requestContext that the webhook is told.
+	Context map[string]any
+}
+
+const (
+	signatureScheme = "AWS4-HMAC-SHA256"
+	apiKeyHeader    = "X-Api-Key"
+)
+
+// FromRequest returns the credentials in a request's usual places: x-api-key,
+// Authorization with or without Bearer, ?token=. [Service.Authenticate] looks
+// for signatures and cookies itself.
+func FromRequest(r *http.Request) Credentials {
+	c := Credentials{Request: r}
+	// Several lines of one header are one value to HTTP, and no credentials
+	// look like it: two of a kind are refused rather than chosen from.
+	c.APIKey = strings.Join(r.Header[apiKeyHeader], ", ")
+	c.Token = bearer(strings.Join(r.Header["Authorization"], ", "))
+	if c.Token == "" && r.URL != nil && strings.Contains(r.URL.RawQuery, "token=") {
+		c.Token = bearer(strings.Join(r.URL.Query()["token"], ", "))
+	}
+	return c
+}
+
+// FromHandshake returns the credentials that a client put into the header
+// object of a handshake, in place of those of the request r that began it.
+// Names are as in HTTP, in any case.
+func FromHandshake(r *http.Request, header map[string]string) Credentials {
+	h := make(http.Header, len(header))
+	for name, value := range header {
+		h.Add(name, value)
+	}
+	inner := r.WithContext(r.Context()) // a copy
+	inner.Header = h
+	inner.URL = &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
+	if host := h.Get("Host"); host != "" {
+		inner.Host = host
+	}
+	return FromRequest(inner)
+}
+
+func bearer(value string) string {
+	if len(value) > 7 && strings.EqualFold(value[:7], "bearer ") {
+		value = value[7:]
+	}
+	return strings.TrimSpace(value)
+}
+
+// signed reports whether the caller shows an AWS signature.
+func (c Credentials) signed() bool {
+	if strings.HasPrefix(c.Token, signatureScheme) {
+		return true
+	}
+	return c.Request != nil && c.Request.URL != nil && strings.Contains(c.Request.URL.RawQuery, "X-Amz-Signature=")
+}
+
+// cookie returns the value of the first cookie of these names. A browser sends
+// cookies along with the requests of any site's page, so only our own pages'
+// and those of the given origins count.
+func (c Credentials) cookie(names, origins []string) string {
+	if c.Request == nil || len(names) == 0 || crossSite(c.Request, origins) {
+		return ""
+	}
+	for _, name := range names {
+		if found, err := c.Request.Cookie(name); err == nil {
+			return found.Value
+		}
+	}
+	return ""
+}
+
+// crossSite reports whether a browser sent r for another site's page. Unlike
+// [http.CrossOriginProtection] it asks GET requests, too: they open WebSockets,
+// which other sites' scripts can read.
+func crossSite(r *http.Request, origins []string) bool {
+	origin := r.Header.Get("Origin")
+	if slices.Contains(origins, origin) {
+		return false
+	}
+	if u, err := url.Parse(origin); origin != "" && (err != nil || u.Host != r.Host) {
+		return true
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return true
+}
+
+// looksLikeJWT reports whether a token has the form of a signed JWT.
+func looksLikeJWT(token string) bool {
+	head, rest, _ := strings.Cut(token, ".")
+	if strings.Count(rest, ".") != 1 || len(head) < 4 {
+		return false
+	}
+	begin, err := base64.RawURLEncoding.DecodeString(head[:4])
+	return err == nil && begin[0] == '{'
+}

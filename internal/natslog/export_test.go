@@ -31,23 +31,13 @@ func (e *Engine) Purge(ctx context.Context, upTo runnel.Seq) error {
 // LogEnd returns the last sequence of the log.
 func (e *Engine) LogEnd(ctx context.Context) (uint64, error) { return e.logEnd(ctx) }
 
-// Deafen drops what is delivered live to a session from now on, and returns a
-// function that ends that.
-func (e *Engine) Deafen(id runnel.SessionID) (hearAgain func() error, err error) {
-	e.tails.mu.RLock()
-	t := e.tails.all[token(string(id))]
-	e.tails.mu.RUnlock()
-	t.mu.Lock()
-	sub := t.sub
-	t.mu.Unlock()
-	if err := sub.Unsubscribe(); err != nil {
+// Deafen drops what is delivered live to an embedded engine from now on, and
+// returns a function that ends that.
+func (e *Engine) Deafen() (hearAgain func() error, err error) {
+	if err := e.tails.everything.Unsubscribe(); err != nil {
 		return nil, err
 	}
-	return func() error {
-		sub, err := e.conn.nc.ChanSubscribe(livePrefix+t.subject[len(logPrefix):], e.tails.live)
-		t.setSub(sub)
-		return err
-	}, nil
+	return e.tails.listen, nil
 }
 
 // StoreUnanswered stores ev as w would, and leaves w as if the acknowledgement

@@ -2,9 +2,13 @@ package natslog
 
 import (
 	"context"
+	"errors"
 
 	"github.com/runnelhq/runnel"
 )
+
+// fewMessages are read one by one.
+const fewMessages = 4
 
 // A history is a stretch of one session as the stream holds it.
 type history struct {
@@ -22,7 +26,7 @@ type history struct {
 // history reads the session's next events after pos. If there are none, last
 // is zero.
 func (e *Engine) history(ctx context.Context, t *tail, pos uint64) (history, error) {
-	found, _, err := e.conn.following(ctx, logStream, query{Seq: pos + 1, NextFor: t.subject})
+	found, err := e.stretch(ctx, t, pos)
 	if err != nil {
 		return history{}, err
 	}
@@ -45,6 +49,30 @@ func (e *Engine) history(ctx context.Context, t *tail, pos uint64) (history, err
 		}
 	}
 	return h, nil
+}
+
+// stretch reads the messages of the session that follow pos: all up to the
+// tail's window, if they are few, or a batch of them. For a batch the server
+// first counts what is to come, message by message, which takes it
+// milliseconds; most readers lack no more than what was appended since their
+// place was determined.
+func (e *Engine) stretch(ctx context.Context, t *tail, pos uint64) (found []message, err error) {
+	base := t.view.Load().base
+	for range fewMessages {
+		m, err := e.conn.get(ctx, logStream, query{Seq: pos + 1, NextFor: t.subject})
+		if errors.Is(err, errNone) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, m)
+		if pos = m.seq; pos >= base {
+			return found, nil
+		}
+	}
+	more, _, err := e.conn.following(ctx, logStream, query{Seq: pos + 1, NextFor: t.subject})
+	return append(found, more...), err
 }
 
 // origin returns the first position, not before pos, after which m was the

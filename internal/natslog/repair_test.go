@@ -56,7 +56,7 @@ func TestGapIsHealed(t *testing.T) {
 	first := put(t, e, "s", "0")
 	put(t, e, "s", "1")
 	want(t, e, "s", first, "1") // opens the tail
-	hear, err := e.Deafen("s")
+	hear, err := e.Deafen()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestLostLastEventIsFound(t *testing.T) {
 			second := put(t, e, "s", "1")
 			want(t, e, "s", first, "1")
 			e.Tick() // uses up what was heard
-			if _, err := e.Deafen("s"); err != nil {
+			if _, err := e.Deafen(); err != nil {
 				t.Fatal(err)
 			}
 			put(t, e, "s", "2", "3")
@@ -107,7 +107,7 @@ func TestExpiryWhileDeaf(t *testing.T) {
 	first := put(t, e, "s", "0")
 	second := put(t, e, "s", "1")
 	want(t, e, "s", first, "1")
-	hear, err := e.Deafen("s")
+	hear, err := e.Deafen()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,10 @@ import (
 )
 
 // The bounds of a tail's window. A reader that has fallen behind it reads the
-// stream. A quiet tail keeps less, as there may be 100,000 of them.
+// stream.
 const (
 	windowLength = 512
 	windowBytes  = 1 << 20
-	quietLength  = 16
 	eventBytes   = 300 // of an event, without its body
 )
 
@@ -73,7 +72,8 @@ func (v *view) after(pos uint64) []runnel.Event {
 }
 
 // open makes the tail ready unless it is. First it subscribes and then it looks
-// where the session ends, so that no event falls in between.
+// where the session ends, so that no event falls in between. An embedded
+// engine has one subscription for all sessions.
 func (t *tail) open(ctx context.Context) error {
 	if t.view.Load() != nil {
 		return nil
@@ -88,7 +88,7 @@ func (t *tail) open(ctx context.Context) error {
 		return nil
 	}
 	e := t.tails.engine
-	if t.sub == nil {
+	if t.sub == nil && e.conn.remote {
 		sub, err := e.conn.nc.ChanSubscribe(livePrefix+t.subject[len(logPrefix):], t.tails.live)
 		if err != nil {
 			return err
@@ -209,16 +209,13 @@ func (t *tail) prepend(h history) {
 	t.show(&view{base: h.from, top: h.top, events: append(slices.Clip(older), v.events...)})
 }
 
-// shrink lets a quiet tail keep only its latest events. The caller holds mu.
+// shrink empties the window of a quiet tail, whose readers have long had it
+// all: there may be 100,000 of them. The caller holds mu.
 func (t *tail) shrink() {
-	v := t.view.Load()
-	drop := len(v.events) - quietLength
-	if drop <= 0 {
-		return
+	if len(t.view.Load().events) > 0 {
+		t.bytes = 0
+		t.show(&view{base: t.last})
 	}
-	events := slices.Clone(v.events[drop:])
-	t.bytes = bodies(events)
-	t.show(&view{base: uint64(v.events[drop-1].Cursor.Seq), events: events})
 }
 
 // end tells the readers that the tail is of no more use. The caller holds mu.

@@ -36,7 +36,9 @@ const (
 type tails struct {
 	engine *Engine
 	log    *slog.Logger
-	live   chan *nats.Msg // every tail's subscription delivers into it
+	live   chan *nats.Msg // every subscription delivers into it
+
+	everything *nats.Subscription // nil unless the engine is embedded
 
 	behind  atomic.Uint64
 	gaps    atomic.Uint64
@@ -59,6 +61,15 @@ func newTails(e *Engine) *tails {
 		repairs:   repairs{wake: make(chan struct{}, repairers)},
 		all:       make(map[string]*tail),
 	}
+}
+
+// listen subscribes to all sessions if the engine is embedded: every event is
+// made here, and one subscription costs less than one for each tail.
+func (ts *tails) listen() (err error) {
+	if !ts.engine.conn.remote {
+		ts.everything, err = ts.engine.conn.nc.ChanSubscribe(livePrefix+"*", ts.live)
+	}
+	return err
 }
 
 // start starts the goroutines. They end when ctx is done.
@@ -153,7 +164,7 @@ func (ts *tails) hear(m *nats.Msg) {
 	t := ts.all[m.Subject[len(livePrefix):]]
 	ts.mu.RUnlock()
 	if t == nil {
-		return // swept meanwhile
+		return // nobody reads this session here
 	}
 	stored, err := time.Parse(timeFormat, m.Header.Get(headerTime))
 	if err != nil {

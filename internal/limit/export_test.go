@@ -1,0 +1,19 @@
+package limit
+
+import "github.com/runnelhq/runnel"
+
+// MaxAccounts is how many principals are remembered.
+const MaxAccounts = maxAccounts
+
+// Accounts returns how many are.
+func (l *Limiter) Accounts() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.accounts)
+}
+
+// Match reports whether s is of the pattern.
+func Match(pattern, s string) bool { return match(pattern, s) }
+
+// Of returns the limits of a principal.
+func (c *Config) Of(p *runnel.Principal) Limits { return c.of(p) }

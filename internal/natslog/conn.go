@@ -53,6 +53,10 @@ const noSequence = ^uint64(0)
 // A conn speaks to JetStream, bounded in time and without its client's layers.
 type conn struct {
 	nc *nats.Conn
+	// reads is a connection of its own for what is read and delivered: the
+	// server answers one connection's requests one after the other, and an
+	// append must not wait for somebody's history.
+	reads *nats.Conn
 	// closed is closed by the engine's Close: whoever waits on a subscription
 	// would not be told otherwise.
 	closed chan struct{}
@@ -69,23 +73,41 @@ type message struct {
 	data    []byte
 }
 
+// connect opens the connections.
+func (c *conn) connect(url string, options ...nats.Option) (err error) {
+	for _, nc := range []**nats.Conn{&c.nc, &c.reads} {
+		if *nc, err = nats.Connect(url, options...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conn) close() {
+	for _, nc := range []*nats.Conn{c.nc, c.reads} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+}
+
 // request asks once and waits for the answer. errNoAnswer means that the
 // server may have got it or not: what is on its way when a connection breaks is
 // lost without a word.
-func (c *conn) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error) {
 	bounded, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	answer, err := c.nc.RequestMsgWithContext(bounded, m)
+	answer, err := nc.RequestMsgWithContext(bounded, m)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, errNoAnswer
 	}
 	return answer, err
 }
 
-// ask requests what can be asked for twice, until there is an answer.
+// ask reads: it requests what can be asked for twice, until there is an answer.
 func (c *conn) ask(ctx context.Context, subject string, data []byte) (answer *nats.Msg, err error) {
 	err = insist(func() error {
-		answer, err = c.request(ctx, &nats.Msg{Subject: subject, Data: data})
+		answer, err = request(ctx, c.reads, &nats.Msg{Subject: subject, Data: data})
 		return err
 	})
 	return answer, err
@@ -121,7 +143,7 @@ func (c *conn) publish(ctx context.Context, subject string, data []byte, expect 
 		}
 		header[headerExpect] = []string{strconv.FormatUint(expect, 10)}
 	}
-	answer, err := c.request(ctx, &nats.Msg{Subject: subject, Header: header, Data: data})
+	answer, err := request(ctx, c.nc, &nats.Msg{Subject: subject, Header: header, Data: data})
 	if err != nil {
 		return 0, err
 	}

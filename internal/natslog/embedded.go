@@ -52,8 +52,7 @@ func (e *Engine) embed() error {
 	if !e.server.ReadyForConnections(startTimeout) || !e.server.JetStreamEnabled() {
 		return errors.New("the server did not start; its log says why")
 	}
-	e.conn.nc, err = nats.Connect("", append(e.options(), nats.InProcessServer(e.server))...)
-	if err != nil {
+	if err := e.conn.connect("", append(e.options(), nats.InProcessServer(e.server))...); err != nil {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
 	return nil

@@ -141,9 +141,7 @@ func (e *Engine) Close() error {
 		e.tails.stop()
 		e.wg.Wait()
 	}
-	if e.conn.nc != nil {
-		e.conn.nc.Close()
-	}
+	e.conn.close()
 	if e.server != nil {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
@@ -158,8 +156,10 @@ func (e *Engine) Close() error {
 
 // Check implements [runnel.Engine].
 func (e *Engine) Check(ctx context.Context) error {
-	if s := e.conn.nc.Status(); s != nats.CONNECTED {
-		return fail(fmt.Errorf("the connection is %s", s), "check")
+	for _, nc := range []*nats.Conn{e.conn.nc, e.conn.reads} {
+		if s := nc.Status(); s != nats.CONNECTED {
+			return fail(fmt.Errorf("the connection is %s", s), "check")
+		}
 	}
 	// Nothing has this subject: a prompt's has four tokens.
 	if _, err := e.conn.last(ctx, promptStream, promptPrefix+"check"); err != nil && !errors.Is(err, errNone) {

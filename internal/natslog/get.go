@@ -117,13 +117,13 @@ func (c *conn) batch(ctx context.Context, stream string, q query) (found []messa
 	ctx, cancel := context.WithTimeoutCause(ctx, tryTimeout, errNoAnswer)
 	defer cancel()
 	answers := make(chan *nats.Msg, batchLength+1) // and the one that ends it
-	inbox := c.nc.NewInbox()
-	sub, err := c.nc.ChanSubscribe(inbox, answers)
+	inbox := c.reads.NewInbox()
+	sub, err := c.reads.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return nil, false, err
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // fails only if the connection is closed
-	if err := c.nc.PublishRequest(apiGetFast+stream, inbox, body); err != nil {
+	if err := c.reads.PublishRequest(apiGetFast+stream, inbox, body); err != nil {
 		return nil, false, err
 	}
 	var last uint64 // of this answer

@@ -315,6 +315,6 @@ func (l *lease) held() (time.Duration, error) {
 
 // answer tells the server what becomes of the prompt, and waits until it knows.
 func (l *lease) answer(ctx context.Context, what string) error {
-	_, err := l.engine.conn.request(ctx, &nats.Msg{Subject: l.reply, Data: []byte(what)})
+	_, err := request(ctx, l.engine.conn.nc, &nats.Msg{Subject: l.reply, Data: []byte(what)})
 	return err
 }

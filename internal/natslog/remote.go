@@ -13,7 +13,7 @@ const (
 )
 
 // connect connects to servers that run elsewhere.
-func (e *Engine) connect() (err error) {
+func (e *Engine) connect() error {
 	opts := e.options()
 	if e.config.Credentials != "" {
 		opts = append(opts, nats.UserCredentials(e.config.Credentials))
@@ -21,7 +21,7 @@ func (e *Engine) connect() (err error) {
 	if e.config.CA != "" {
 		opts = append(opts, nats.RootCAs(e.config.CA))
 	}
-	if e.conn.nc, err = nats.Connect(e.config.URL, opts...); err != nil {
+	if err := e.conn.connect(e.config.URL, opts...); err != nil {
 		return fmt.Errorf("connect: %w", err) // without the URL: it may hold a password
 	}
 	var major, minor int

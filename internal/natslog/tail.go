@@ -89,7 +89,7 @@ func (t *tail) open(ctx context.Context) error {
 	}
 	e := t.tails.engine
 	if t.sub == nil && e.conn.remote {
-		sub, err := e.conn.nc.ChanSubscribe(livePrefix+t.subject[len(logPrefix):], t.tails.live)
+		sub, err := e.conn.reads.ChanSubscribe(livePrefix+t.subject[len(logPrefix):], t.tails.live)
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func newTails(e *Engine) *tails {
 // made here, and one subscription costs less than one for each tail.
 func (ts *tails) listen() (err error) {
 	if !ts.engine.conn.remote {
-		ts.everything, err = ts.engine.conn.nc.ChanSubscribe(livePrefix+"*", ts.live)
+		ts.everything, err = ts.engine.conn.reads.ChanSubscribe(livePrefix+"*", ts.live)
 	}
 	return err
 }

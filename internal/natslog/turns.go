@@ -3,6 +3,7 @@ package natslog
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/runnelhq/runnel"
@@ -38,6 +39,9 @@ func (e *Engine) allTurns(ctx context.Context, id runnel.SessionID) (turns []run
 // lastTurns lists the session's generations, without reading their runs, and
 // then reads from the newest backwards: a session may have thousands.
 func (e *Engine) lastTurns(ctx context.Context, id runnel.SessionID, limit int) ([]runnel.Turn, error) {
+	if _, err := e.conn.last(ctx, turnStream, runSubjects(turnPrefix, id)); errors.Is(err, errNone) {
+		return nil, nil // a new session, which is sooner known than listed
+	}
 	var runs []runnel.Run
 	gens, err := e.generations(ctx, id)
 	if err != nil {

@@ -20,12 +20,8 @@ const (
 // call asks the candidates in turn and adds what comes to out. Until the first
 // fragment a failure that may pass is repeated, and then, or if it may not
 // pass, falls over to the next candidate. After it, a failure is the end.
-func (g *generation) call(ctx context.Context, candidates []runnel.Candidate, out *outlet) (*runnel.End, error) {
+func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []runnel.Candidate, out *outlet) (*runnel.End, error) {
 	s := g.s
-	p, err := g.withHistory(ctx)
-	if err != nil {
-		return nil, err
-	}
 	for i, c := range candidates {
 		if i > 0 {
 			out.started(c.Name)

@@ -42,6 +42,9 @@ func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) er
 // finishAsIs ends a generation that does not run again, with what the log says
 // of its earlier attempts.
 func (g *generation) finishAsIs(ctx context.Context, cause error) error {
+	if err := g.begin(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
 	f, err := g.s.foldGeneration(context.WithoutCancel(ctx), &g.run)
 	if err != nil {
 		return err

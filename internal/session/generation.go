@@ -17,9 +17,10 @@ type generation struct {
 	nudge  chan struct{} // holds one: the turn may have come
 
 	// Owned by the goroutine that runs work.
-	writer runnel.Writer
-	run    runnel.Run
-	first  time.Time // of the first fragment
+	introduced bool
+	writer     runnel.Writer
+	run        runnel.Run
+	first      time.Time // of the first fragment
 
 	mu     sync.Mutex
 	lease  runnel.Lease
@@ -62,25 +63,31 @@ func (g *generation) onInterrupt(cancel context.CancelCauseFunc) {
 	}
 }
 
-// prepare brings the generation to where it may run: its record is known, its
-// viewers know of it, and its turn has come.
+// prepare brings the generation to where it may run: its record is known, and
+// its turn has come. What stands between a prompt and its model's first token
+// is done side by side, or after the call has gone out.
 func (g *generation) prepare(ctx context.Context) error {
-	p := &g.prompt
-	var err error
-	if g.run, err = g.s.engine.Run(ctx, p.Session, p.Generation); err != nil {
-		if runnel.KindOf(err) != runnel.NotFound {
-			return err
-		}
-		g.run = newRun(p)
+	var looking sync.WaitGroup
+	var first bool
+	var firstErr error
+	looking.Go(func() { first, firstErr = g.isFirst(ctx) })
+	run, err := g.s.engine.Run(ctx, g.prompt.Session, g.prompt.Generation)
+	looking.Wait()
+	switch {
+	case runnel.KindOf(err) == runnel.NotFound:
+		run = newRun(&g.prompt)
+	case err != nil:
+		return err
 	}
-	if g.run.State.Ended() {
-		return nil // the turn stands; what follows from it may not
+	g.run = run
+	if g.run.Cancel {
+		g.interrupt(errStopped)
+	}
+	if g.run.State.Ended() || first && firstErr == nil {
+		return nil // the turn stands, but what follows from it may not; or it is ours
 	}
 	if err := g.introduce(context.WithoutCancel(ctx)); err != nil {
 		return err
-	}
-	if g.run.Cancel {
-		g.interrupt(errStopped)
 	}
 	return g.awaitTurn(ctx)
 }
@@ -88,6 +95,10 @@ func (g *generation) prepare(ctx context.Context) error {
 // introduce makes the generation known: to viewers, and, if the prompt has
 // outlived a crash that may have taken that back, to those who ask for it.
 func (g *generation) introduce(ctx context.Context) error {
+	if g.introduced {
+		return nil
+	}
+	g.introduced = true
 	p := &g.prompt
 	if g.run.Attempt == 0 {
 		// A crash right after this shows it twice; it says the same twice.
@@ -102,13 +113,8 @@ func (g *generation) introduce(ctx context.Context) error {
 // attempt claims the generation, runs it, and commits how it ended. The error
 // says why it did not get that far.
 func (g *generation) attempt(ctx context.Context) error {
-	s, p := g.s, &g.prompt
-	// From here on the log tells us of a newer attempt. This must come before
-	// the claim: see [runnel.Log.Writer].
-	var err error
-	if g.writer, err = s.engine.Writer(context.WithoutCancel(ctx), p.Session, p.Generation); err != nil {
-		return err
-	}
+	s := g.s
+	candidates, err := s.router.Lookup(g.prompt.Model)
 	switch {
 	case g.run.State.Ended():
 		_, err := s.restore(context.WithoutCancel(ctx), &g.run)
@@ -117,11 +123,13 @@ func (g *generation) attempt(ctx context.Context) error {
 		return g.finishAsIs(ctx, errStopped)
 	case g.run.Attempt >= s.cfg.Attempts:
 		return g.finishAsIs(ctx, runnel.Errorf(runnel.Unavailable, "given up after %d attempts", g.run.Attempt))
-	}
-	candidates, err := s.router.Lookup(p.Model)
-	if err != nil {
-		// The configuration has changed since the prompt was accepted.
+	case err != nil: // the configuration has changed since the prompt was accepted
 		return g.finishAsIs(ctx, err)
+	}
+
+	p, err := g.withHistory(ctx)
+	if err != nil {
+		return err
 	}
 
 	// The call goes out while the claim is being stored; what comes back is
@@ -137,10 +145,13 @@ func (g *generation) attempt(ctx context.Context) error {
 		out.reset()
 	}
 	var caller sync.WaitGroup
-	caller.Go(func() { out.close(g.call(ctx, candidates, out)) })
+	caller.Go(func() { out.close(g.call(ctx, p, candidates, out)) })
 	defer caller.Wait()
 	defer cancel() // before waiting for the caller
 
+	if err := g.begin(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
 	if err := g.claim(ctx, candidates[0].Name); err != nil {
 		return err
 	}
@@ -152,6 +163,16 @@ func (g *generation) attempt(ctx context.Context) error {
 	cancel()
 	caller.Wait()
 	return g.finish(ctx, turn, err)
+}
+
+// begin opens the log for writing. From here on it tells us of a newer attempt,
+// so this comes before the claim: see [runnel.Log.Writer].
+func (g *generation) begin(ctx context.Context) error {
+	err := g.introduce(ctx)
+	if err == nil {
+		g.writer, err = g.s.engine.Writer(ctx, g.prompt.Session, g.prompt.Generation)
+	}
+	return err
 }
 
 // claim makes the next attempt ours. A stop request that comes between is kept

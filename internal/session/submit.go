@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -44,19 +45,27 @@ func (s *Service) Submit(ctx context.Context, sub runnel.Submission) (runnel.Rec
 			p.Generation = earlier
 		}
 	}
-	var err error
-	if p.Cursor, err = s.engine.End(ctx, p.Session); err != nil {
-		return runnel.Receipt{}, err
-	}
-	p.AcceptedAt = time.Now().UTC()
-	if err := s.engine.Index(ctx, p.Session, p.Generation); err != nil {
-		return runnel.Receipt{}, err
-	}
-	if err := s.engine.Enqueue(ctx, p, s.cfg.Mode == Reject); err != nil {
+	if err := s.accept(ctx, &p); err != nil {
 		return runnel.Receipt{}, err
 	}
 	s.metrics.Accepted(time.Since(begin))
 	return runnel.Receipt{Session: p.Session, Generation: p.Generation, Cursor: p.Cursor}, nil
+}
+
+// accept stores the prompt, and beside it where its generation belongs.
+func (s *Service) accept(ctx context.Context, p *runnel.Prompt) (err error) {
+	var indexing sync.WaitGroup
+	var indexErr error
+	indexing.Go(func() { indexErr = s.engine.Index(ctx, p.Session, p.Generation) })
+	p.AcceptedAt = time.Now().UTC()
+	if p.Cursor, err = s.engine.End(ctx, p.Session); err == nil {
+		err = s.engine.Enqueue(ctx, *p, s.cfg.Mode == Reject)
+	}
+	indexing.Wait()
+	if err == nil {
+		err = indexErr
+	}
+	return err
 }
 
 func (s *Service) validate(sub runnel.Submission) error {

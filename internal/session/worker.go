@@ -150,14 +150,19 @@ func (s *Service) release(g *generation) {
 	}
 }
 
+// isFirst reports whether the generation's turn has come.
+func (g *generation) isFirst(ctx context.Context) (bool, error) {
+	if g.s.cfg.Mode == Parallel {
+		return true, nil
+	}
+	return g.currentLease().First(ctx)
+}
+
 // awaitTurn waits until no earlier prompt of the session is in the queue.
 func (g *generation) awaitTurn(ctx context.Context) error {
-	if g.s.cfg.Mode == Parallel {
-		return nil
-	}
 	var poll *time.Ticker
 	for {
-		first, err := g.currentLease().First(ctx)
+		first, err := g.isFirst(ctx)
 		switch {
 		case err == nil && first:
 			return nil

@@ -78,10 +78,10 @@ func findKey(keys []apiKey, key string) *runnel.Principal {
 // admitKey returns p, whom [findKey] has found or not, unless the key has expired.
 func admitKey(p *runnel.Principal) (*runnel.Principal, error) {
 	if p == nil {
-		return nil, refuse(SchemeKey, reasonUnknown, errBad())
+		return nil, refuse(SchemeKey, reasonUnknown, errBad)
 	}
 	if !p.Expires.IsZero() && !time.Now().Before(p.Expires) {
-		return nil, refuse(SchemeKey, reasonExpired, errExpired()).of(p.ID)
+		return nil, refuse(SchemeKey, reasonExpired, errExpired).of(p.ID)
 	}
 	return p, nil
 }

@@ -12,7 +12,7 @@ const (
 	SchemeKey     = "api_key"
 	SchemeOIDC    = "oidc"
 	SchemeCognito = "cognito"
-	SchemeIAM     = "iam"
+	SchemeSigV4   = "sigv4"
 	SchemeWebhook = "webhook"
 )
 
@@ -78,18 +78,11 @@ func (r *refusal) of(principal string) *refusal {
 func (r *refusal) Error() string { return "auth: " + r.scheme + ": " + r.reason + ": " + r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
-func errNone() error {
-	return runnel.Errorf(runnel.Unauthenticated, "credentials are required")
-}
-
-func errBad() error {
-	return runnel.Errorf(runnel.Unauthenticated, "the credentials are not valid")
-}
-
-func errExpired() error {
-	return runnel.Errorf(runnel.Unauthenticated, "the credentials have expired")
-}
-
-func errWithdrawn() error {
-	return runnel.Errorf(runnel.Unauthenticated, "the credentials have been withdrawn")
-}
+// What callers are told.
+var (
+	errNone        = runnel.Errorf(runnel.Unauthenticated, "credentials are required")
+	errBad         = runnel.Errorf(runnel.Unauthenticated, "the credentials are not valid")
+	errNotYetValid = runnel.Errorf(runnel.Unauthenticated, "the credentials are not valid yet")
+	errExpired     = runnel.Errorf(runnel.Unauthenticated, "the credentials have expired")
+	errWithdrawn   = runnel.Errorf(runnel.Unauthenticated, "the credentials have been withdrawn")
+)

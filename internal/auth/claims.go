@@ -121,11 +121,11 @@ func (c claims) scopes() ([]string, bool) {
 // us, and now. The header has said what use it is for, or nothing.
 func (is *issuer) admit(c claims, use string, now time.Time) (*runnel.Principal, error) {
 	if named, ok := c.text("iss"); !ok || canonicalIssuer(named) != is.name {
-		return nil, refuse(is.scheme, reasonIssuer, errBad())
+		return nil, refuse(is.scheme, reasonIssuer, errBad)
 	}
 	sub, ok := c.text("sub")
 	if !ok || sub == "" || len(sub) > maxSubject || strings.ContainsFunc(sub, unicode.IsControl) {
-		return nil, refuse(is.scheme, reasonMalformed, errBad())
+		return nil, refuse(is.scheme, reasonMalformed, errBad)
 	}
 	id := "user:" + is.name + "#" + sub
 	groups, ok := c.groups(is.cfg.GroupClaim)
@@ -134,7 +134,7 @@ func (is *issuer) admit(c claims, use string, now time.Time) (*runnel.Principal,
 	case err != nil:
 		return nil, err.of(id)
 	case !ok:
-		return nil, refuse(is.scheme, reasonMalformed, errBad()).of(id)
+		return nil, refuse(is.scheme, reasonMalformed, errBad).of(id)
 	}
 	for _, check := range []func(claims, string) *refusal{is.checkUse, is.checkAudience, is.checkScopes} {
 		if err := check(c, use); err != nil {
@@ -155,14 +155,14 @@ func (is *issuer) when(c claims, now time.Time) (time.Time, *refusal) {
 	exp, ok := c.instant("exp")
 	nbf, ok2 := c.instant("nbf")
 	if !ok || !ok2 || exp.IsZero() {
-		return exp, refuse(is.scheme, reasonMalformed, errBad())
+		return exp, refuse(is.scheme, reasonMalformed, errBad)
 	}
 	exp = exp.Add(is.cfg.Leeway)
 	if !now.Before(exp) {
-		return exp, refuse(is.scheme, reasonExpired, errExpired())
+		return exp, refuse(is.scheme, reasonExpired, errExpired)
 	}
 	if now.Add(max(is.cfg.Leeway, clockSkew)).Before(nbf) {
-		return exp, refuse(is.scheme, reasonNotYetValid, runnel.Errorf(runnel.Unauthenticated, "the credentials are not valid yet"))
+		return exp, refuse(is.scheme, reasonNotYetValid, errNotYetValid)
 	}
 	return exp, nil
 }
@@ -182,7 +182,7 @@ func (is *issuer) checkUse(c claims, use string) *refusal {
 			return nil
 		}
 	}
-	return refuse(is.scheme, reasonTokenUse, errBad())
+	return refuse(is.scheme, reasonTokenUse, errBad)
 }
 
 // checkAudience asks whom the token is for. An access token of Cognito names
@@ -201,7 +201,7 @@ func (is *issuer) checkAudience(c claims, _ string) *refusal {
 		len(aud) == 0 && len(is.cfg.ClientIDs) > 0
 	trusted := len(is.cfg.ClientIDs) == 0 || overlap(clients, is.cfg.ClientIDs)
 	if !ok || !ok2 || !ok3 || !meant || !trusted {
-		return refuse(is.scheme, reasonAudience, errBad())
+		return refuse(is.scheme, reasonAudience, errBad)
 	}
 	return nil
 }
@@ -209,7 +209,7 @@ func (is *issuer) checkAudience(c claims, _ string) *refusal {
 func (is *issuer) checkScopes(c claims, _ string) *refusal {
 	scopes, ok := c.scopes()
 	if !ok {
-		return refuse(is.scheme, reasonMalformed, errBad())
+		return refuse(is.scheme, reasonMalformed, errBad)
 	}
 	for _, s := range is.cfg.Scopes {
 		if !slices.Contains(scopes, s) {

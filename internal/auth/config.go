@@ -19,7 +19,9 @@ type Config struct {
 	Issuers []Issuer `yaml:"issuers"`
 	Webhook *Webhook `yaml:"webhook"`
 
-	IAM IAM `yaml:"-"`
+	// Signatures returns whose AWS signature a request carries, if it is good.
+	// Nil: signatures are not understood.
+	Signatures func(Credentials) (*runnel.Principal, error) `yaml:"-"`
 	// Origins are the web origins, besides our own, whose pages may use the
 	// cookie that an issuer names.
 	Origins []string `yaml:"-"`
@@ -86,23 +88,6 @@ type Webhook struct {
 	Grants  []Grant `yaml:"grants"`  // none: everything but administration
 }
 
-// IAM accepts requests with an AWS signature.
-type IAM struct {
-	// Verify checks the signature and returns the id of its access key; the
-	// error says what is wrong in words for the client. Nil: signatures are not
-	// understood.
-	Verify func(c Credentials) (accessKey string, err error)
-	Keys   []AccessKey
-}
-
-// An AccessKey is what is to be known of an IAM key besides its secret.
-type AccessKey struct {
-	ID     string
-	Digest string // of the secret: when it changes, the key's connections end
-	User   bool   // as in [Key]
-	Grants []Grant
-}
-
 // A Grant allows actions on sessions.
 type Grant struct {
 	Actions  []runnel.Action `yaml:"actions"`
@@ -112,25 +97,25 @@ type Grant struct {
 
 // Enabled reports whether anybody is asked for credentials.
 func (c Config) Enabled() bool {
-	return len(c.Keys) > 0 || len(c.Issuers) > 0 || c.Webhook != nil || c.IAM.Verify != nil
+	return len(c.Keys) > 0 || len(c.Issuers) > 0 || c.Webhook != nil || c.Signatures != nil
 }
 
 // Validate returns what is wrong first, with its place and what is allowed there.
 func (c Config) Validate() error {
-	names, hashes := map[string]bool{}, map[string]bool{}
+	names, digests := map[string]bool{}, map[[32]byte]bool{}
 	for i, k := range c.Keys {
-		err := k.validate()
+		digest, err := k.validate()
 		switch {
 		case err != nil:
 		case names[k.Name]:
 			err = fmt.Errorf("name: another key is called %q", k.Name)
-		case hashes[k.Hash]:
+		case digests[digest]:
 			err = errors.New("hash: another key has the same")
 		}
 		if err != nil {
 			return fmt.Errorf("keys[%d].%w", i, err)
 		}
-		names[k.Name], hashes[k.Hash] = true, true
+		names[k.Name], digests[digest] = true, true
 	}
 	issuers := map[string]bool{}
 	for i, is := range c.Issuers {
@@ -148,22 +133,17 @@ func (c Config) Validate() error {
 			return fmt.Errorf("webhook.%w", err)
 		}
 	}
-	for i, k := range c.IAM.Keys {
-		if err := validateGrants(k.Grants, false); err != nil {
-			return fmt.Errorf("iam[%d].%w", i, err)
-		}
-	}
 	return nil
 }
 
-func (k Key) validate() error {
+func (k Key) validate() (digest [32]byte, err error) {
 	if k.Name == "" || len(k.Name) > maxName || strings.ContainsFunc(k.Name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return fmt.Errorf("name: %q must be 1 to %d characters without spaces", k.Name, maxName)
+		return digest, fmt.Errorf("name: %q must be 1 to %d bytes without spaces", k.Name, maxName)
 	}
-	if _, err := parseHash(k.Hash); err != nil {
-		return fmt.Errorf("hash: %w", err)
+	if digest, err = parseHash(k.Hash); err != nil {
+		return digest, fmt.Errorf("hash: %w", err)
 	}
-	return validateGrants(k.Grants, false)
+	return digest, validateGrants(k.Grants, false)
 }
 
 func (is Issuer) validate() error {

@@ -16,8 +16,11 @@ type Credentials struct {
 	// Request carries an AWS signature, cookies, what the webhook is told, and
 	// the address for the log. It may be nil.
 	Request *http.Request
-	// Body returns the request's body, or what was signed in its place.
+	// Body returns the request's body for the signature; nil: it is empty.
 	Body func() ([]byte, error)
+	// Action is what the signer of a request wants to do, in IAM's words, such
+	// as bedrock:InvokeModel. Empty: the signature may be for any service.
+	Action string
 
 	// Resource is what an API Gateway authorizer's policy must allow: an ARN.
 	// Empty: one that is made of the request's method and path.
@@ -47,20 +50,24 @@ func FromRequest(r *http.Request) Credentials {
 }
 
 // FromHandshake returns the credentials that a client put into the header
-// object of a handshake, in place of those of the request r that began it.
-// Names are as in HTTP, in any case.
-func FromHandshake(r *http.Request, header map[string]string) Credentials {
+// object of a handshake or message, in place of those of the request r that
+// began it. Names are as in HTTP, in any case. A signature among them is that
+// of an HTTP request in its place: a POST of the body to the target, a path.
+func FromHandshake(r *http.Request, header map[string]string, target string, body []byte) Credentials {
 	h := make(http.Header, len(header))
 	for name, value := range header {
 		h.Add(name, value)
 	}
 	inner := r.WithContext(r.Context()) // a copy
-	inner.Header = h
-	inner.URL = &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}
-	if host := h.Get("Host"); host != "" {
-		inner.Host = host
+	inner.Method, inner.RequestURI, inner.URL = http.MethodPost, target, &url.URL{Path: target}
+	if hosts := h["Host"]; len(hosts) == 1 {
+		inner.Host = hosts[0]
 	}
-	return FromRequest(inner)
+	h.Del("Host")
+	inner.Header = h
+	c := FromRequest(inner)
+	c.Body = func() ([]byte, error) { return body, nil }
+	return c
 }
 
 func bearer(value string) string {
@@ -118,5 +125,5 @@ func looksLikeJWT(token string) bool {
 		return false
 	}
 	begin, err := base64.RawURLEncoding.DecodeString(head[:4])
-	return err == nil && begin[0] == '{'
+	return err == nil && len(begin) > 0 && begin[0] == '{' // line breaks decode to nothing
 }

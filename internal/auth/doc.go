@@ -2,8 +2,8 @@
 //
 // Five schemes live side by side, each in its own file: API keys (apikey.go),
 // tokens of OIDC issuers and Cognito user pools (issuer.go, claims.go, with
-// jwks.go for their keys), AWS signatures (iam.go; the arithmetic is the
-// caller's), and a webhook in the shapes of an AppSync or API Gateway Lambda
+// jwks.go for their keys), AWS signatures (signature.go; package sigv4
+// does the arithmetic), and a webhook in the shapes of an AppSync or API Gateway Lambda
 // authorizer (webhook.go, appsync.go, gateway.go, policy.go).
 //
 // A request is judged by one set of credentials, the first it has in this order,

@@ -238,3 +238,5 @@ func readBody(r *http.Request) string {
 	data, _ := io.ReadAll(r.Body)
 	return string(data)
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -82,7 +82,7 @@ func (st *state) withToken(ctx context.Context, token string) (p *runnel.Princip
 		return nil, false, nil
 	}
 	if len(token) > maxToken {
-		return nil, true, refuse(SchemeOIDC, reasonMalformed, errBad())
+		return nil, true, refuse(SchemeOIDC, reasonMalformed, errBad)
 	}
 	digest := sha256.Sum256([]byte(token))
 	if p, ok := st.tokens.get(digest); ok {
@@ -127,27 +127,27 @@ func (is *issuer) verify(ctx context.Context, token string) (*runnel.Principal, 
 		if _, ok := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); ok {
 			reason = reasonAlgorithm
 		}
-		return nil, refuse(is.scheme, reason, errBad())
+		return nil, refuse(is.scheme, reason, errBad)
 	}
 	head := jws.Signatures[0].Header
 	kind, ok := tokenType(head)
 	if !ok {
-		return nil, refuse(is.scheme, reasonTokenUse, errBad())
+		return nil, refuse(is.scheme, reasonTokenUse, errBad)
 	}
 	key, err := is.key(ctx, head.KeyID)
 	if err != nil {
 		return nil, err
 	}
 	if !fits(key, head.Algorithm) {
-		return nil, refuse(is.scheme, reasonAlgorithm, errBad())
+		return nil, refuse(is.scheme, reasonAlgorithm, errBad)
 	}
 	payload, err := jws.Verify(key.Key)
 	if err != nil {
-		return nil, refuse(is.scheme, reasonSignature, errBad())
+		return nil, refuse(is.scheme, reasonSignature, errBad)
 	}
 	c, err := parseClaims(payload)
 	if err != nil {
-		return nil, refuse(is.scheme, reasonMalformed, errBad())
+		return nil, refuse(is.scheme, reasonMalformed, errBad)
 	}
 	return is.admit(c, kind, time.Now())
 }
@@ -164,7 +164,7 @@ func (is *issuer) key(ctx context.Context, id string) (key jose.JSONWebKey, err 
 	case err == nil:
 		return key, nil
 	case errors.Is(err, errUnknownKey):
-		return key, refuse(is.scheme, reasonUnknownKey, errBad())
+		return key, refuse(is.scheme, reasonUnknownKey, errBad)
 	}
 	return key, refuse(is.scheme, reasonNoKeys,
 		runnel.Errorf(runnel.Unavailable, "the issuer of the token does not answer").Because(err))

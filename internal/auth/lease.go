@@ -2,8 +2,8 @@ package auth
 
 import (
 	"context"
-	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/runnelhq/runnel"
 )
@@ -30,32 +30,42 @@ func (st *state) lease(old *state, name string, source any) *lease {
 	return l
 }
 
-// Bind returns a context that carries p, whom Authenticate has returned, and
-// ends when p's credentials do; its cause is then of kind Unauthenticated. An
-// expiry is the context's deadline. The caller calls release when it is done.
+// Bind returns a context that carries p and ends when p's credentials do; its
+// cause is then of kind Unauthenticated. An expiry is the context's deadline.
+// The caller calls release when it is done.
 func (s *Service) Bind(ctx context.Context, p *runnel.Principal) (bound context.Context, release context.CancelFunc) {
-	ctx = runnel.WithPrincipal(ctx, p)
-	stops := [3]func(){}
+	bound = runnel.WithPrincipal(ctx, p)
+	release = func() {}
 	if !p.Expires.IsZero() {
-		ctx, stops[0] = context.WithDeadlineCause(ctx, p.Expires, fmt.Errorf("auth: %w", errExpired()))
+		bound, release = context.WithDeadlineCause(bound, p.Expires, errExpired)
 	}
-	if p.Revoked != nil {
-		var cancel context.CancelCauseFunc
-		ctx, cancel = context.WithCancelCause(ctx)
-		stops[1] = func() { cancel(nil) }
-		withdraw := func() { cancel(fmt.Errorf("auth: %w", errWithdrawn())) }
-		if l, ok := s.state.Load().ends[p.Revoked]; ok {
-			stop := context.AfterFunc(l.ctx, withdraw)
-			stops[2] = func() { stop() }
-		} else { // withdrawn since p was authenticated
-			withdraw()
+	if p.Revoked == nil {
+		return bound, release
+	}
+	bound, cancel := context.WithCancelCause(bound)
+	stop := s.whenRevoked(bound, p.Revoked, func() { cancel(errWithdrawn) })
+	outer := release
+	return bound, func() {
+		cancel(nil)
+		stop()
+		outer()
+	}
+}
+
+// whenRevoked calls f when the channel is closed, unless ctx is done before.
+// Waiting takes a goroutine only where the channel is not that of a lease.
+func (s *Service) whenRevoked(ctx context.Context, revoked <-chan struct{}, f func()) (stop func()) {
+	if l, ok := s.state.Load().ends[revoked]; ok {
+		stop := context.AfterFunc(l.ctx, f)
+		return func() { stop() }
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-revoked:
+			f()
+		case <-ctx.Done():
 		}
-	}
-	return ctx, func() {
-		for _, stop := range stops {
-			if stop != nil {
-				stop()
-			}
-		}
-	}
+	})
+	return waiting.Wait
 }

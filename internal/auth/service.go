@@ -33,10 +33,9 @@ type state struct {
 	issuers map[string]*issuer // by canonical name
 	cookies []string
 	tokens  *cache[*runnel.Principal] // verified ones, by digest
-	iam     func(Credentials) (string, error)
-	signers map[string]*runnel.Principal // by access key
-	webhook *webhook                     // nil if there is none
-	leases  map[string]*lease            // by what they are for
+	signers func(Credentials) (*runnel.Principal, error)
+	webhook *webhook          // nil if there is none
+	leases  map[string]*lease // by what they are for
 	ends    map[<-chan struct{}]*lease
 }
 
@@ -87,8 +86,7 @@ func (s *Service) build(cfg Config, old *state) (*state, error) {
 	}
 	st := &state{
 		origins: slices.Clone(cfg.Origins), issuers: map[string]*issuer{}, tokens: newCache[*runnel.Principal](),
-		iam: cfg.IAM.Verify, signers: map[string]*runnel.Principal{},
-		leases: map[string]*lease{}, ends: map[<-chan struct{}]*lease{},
+		signers: cfg.Signatures, leases: map[string]*lease{}, ends: map[<-chan struct{}]*lease{},
 	}
 	if !cfg.Enabled() { // until somebody is
 		st.nobody = &runnel.Principal{Revoked: st.lease(old, "nobody", nil).done()}
@@ -110,9 +108,6 @@ func (s *Service) build(cfg Config, old *state) (*state, error) {
 		if c.Cookie != "" {
 			st.cookies = append(st.cookies, c.Cookie)
 		}
-	}
-	for _, k := range cfg.IAM.Keys {
-		st.signers[k.ID] = newSigner(k, st.lease(old, "iam:"+k.ID, k))
 	}
 	if cfg.Webhook != nil {
 		st.webhook = newWebhook(*cfg.Webhook, st.lease(old, "webhook", *cfg.Webhook), s.client)
@@ -156,7 +151,7 @@ func (st *state) authenticate(ctx context.Context, c Credentials) (*runnel.Princ
 	if c.APIKey != "" && len(st.keys) > 0 {
 		return admitKey(findKey(st.keys, c.APIKey))
 	}
-	if st.iam != nil && c.signed() {
+	if st.signers != nil && c.signed() {
 		return st.withSignature(c)
 	}
 	if c.Token == "" {
@@ -175,9 +170,9 @@ func (st *state) authenticate(ctx context.Context, c Credentials) (*runnel.Princ
 	}
 	switch {
 	case c.Token == "" && c.APIKey == "":
-		return nil, refuse("", reasonNone, errNone())
+		return nil, refuse("", reasonNone, errNone)
 	case len(st.issuers) > 0 && looksLikeJWT(c.Token):
-		return nil, refuse(SchemeOIDC, reasonIssuer, errBad())
+		return nil, refuse(SchemeOIDC, reasonIssuer, errBad)
 	}
-	return nil, refuse("", reasonUnknown, errBad())
+	return nil, refuse("", reasonUnknown, errBad)
 }

@@ -344,7 +344,7 @@ func TestPlaces(t *testing.T) {
 		t.Parallel()
 		r, _ := http.NewRequest(http.MethodGet, "http://example.com/graphql/realtime?token=wrong", nil)
 		r.Header.Set("X-Api-Key", "wrong")
-		c := auth.FromHandshake(r, headers{"host": "gw.example:8080", "Authorization": token})
+		c := auth.FromHandshake(r, headers{"host": "gw.example:8080", "Authorization": token}, "/graphql/connect", []byte("{}"))
 		if c.Request.Host != "gw.example:8080" {
 			t.Errorf("got the host %q", c.Request.Host)
 		}

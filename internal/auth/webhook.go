@@ -64,7 +64,7 @@ func newWebhook(cfg Webhook, l *lease, client *http.Client) *webhook {
 func (w *webhook) authenticate(ctx context.Context, c Credentials) (*runnel.Principal, error) {
 	sources, ok := w.form.identity(c)
 	if !ok {
-		return nil, refuse(SchemeWebhook, reasonNone, errNone())
+		return nil, refuse(SchemeWebhook, reasonNone, errNone)
 	}
 	digest := digestOf(sources)
 	a, ok := w.answers.get(digest)
@@ -109,7 +109,7 @@ func (w *webhook) ask(ctx context.Context, c Credentials) (answer, error) {
 	if err != nil {
 		switch {
 		case errors.Is(err, errUnauthorized):
-			return answer{}, refuse(SchemeWebhook, reasonUnknown, errBad())
+			return answer{}, refuse(SchemeWebhook, reasonUnknown, errBad)
 		case ctx.Err() != nil:
 			return answer{}, context.Cause(ctx)
 		}

@@ -50,6 +50,7 @@ type call struct {
 	header            http.Header
 	service           string // execute-api
 	hash              string // the body's
+	region            string // us-east-1
 	token             string
 	expires           time.Duration // presigned if set
 }
@@ -60,6 +61,9 @@ func (c call) sign(t testing.TB) *http.Request {
 	t.Helper()
 	if c.service == "" {
 		c.service = "execute-api"
+	}
+	if c.region == "" {
+		c.region = "us-east-1"
 	}
 	if c.hash == "" {
 		c.hash = hashOf(c.body)
@@ -80,14 +84,14 @@ func (c call) sign(t testing.TB) *http.Request {
 		query := out.URL.Query()
 		query.Set("X-Amz-Expires", strconv.Itoa(int(c.expires/time.Second)))
 		out.URL.RawQuery = query.Encode()
-		signed, _, err := signer.PresignHTTP(ctx, creds, out, c.hash, c.service, "us-east-1", noon())
+		signed, _, err := signer.PresignHTTP(ctx, creds, out, c.hash, c.service, c.region, noon())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if out.URL, err = url.Parse(signed); err != nil {
 			t.Fatal(err)
 		}
-	} else if err := signer.SignHTTP(ctx, creds, out, c.hash, c.service, "us-east-1", noon()); err != nil {
+	} else if err := signer.SignHTTP(ctx, creds, out, c.hash, c.service, c.region, noon()); err != nil {
 		t.Fatal(err)
 	}
 	in := httptest.NewRequest(c.method, out.URL.RequestURI(), nil)

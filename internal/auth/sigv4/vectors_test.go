@@ -2,8 +2,11 @@ package sigv4_test
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/textproto"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,6 +123,39 @@ func TestAppSync(t *testing.T) {
 			headers["authorization"] = headers["Authorization"]
 			_, err = v.Verify(sigv4.Realtime(headers, tt.target, []byte(tt.body)), "appsync")
 			wantCode(t, err, sigv4.Incomplete)
+		})
+	}
+}
+
+// TestClients checks requests that were recorded from boto3 and the JavaScript
+// SDK on 2026-11-21, without the headers that they do not sign.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("testdata", "clients.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newVerifier(t, time.Date(2026, 11, 21, 3, 22, 15, 0, time.UTC), sigv4.Config{})
+	for line := range bytes.Lines(text) {
+		var c struct {
+			Name, Method, Target, Host, Body string
+			Header                           http.Header
+		}
+		if err := json.Unmarshal(line, &c); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			r := sigv4.Request{
+				Method: c.Method, Target: c.Target, Host: c.Host, Header: c.Header,
+				Body: func() ([]byte, error) { return []byte(c.Body), nil },
+			}
+			if _, err := v.Verify(r, ""); err != nil {
+				t.Error(err)
+			}
+			r.Method = "PATCH"
+			_, err := v.Verify(r, "")
+			wantCode(t, err, sigv4.InvalidSignature)
 		})
 	}
 }

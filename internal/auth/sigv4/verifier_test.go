@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -213,6 +214,33 @@ func TestPrincipal(t *testing.T) {
 	}
 	_, err = verify(v, call{url: "https://h/x"}.sign(t), "")
 	wantCode(t, err, sigv4.UnknownClient)
+}
+
+// TestConcurrently verifies in more regions than derived keys are kept for,
+// while the configuration is replaced.
+func TestConcurrently(t *testing.T) {
+	t.Parallel()
+	v := newVerifier(t, noon(), sigv4.Config{})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := range 400 {
+				r := call{url: "https://h/x", region: fmt.Sprintf("r%d-%d", i, n)}.sign(t)
+				for range 2 {
+					if _, err := verify(v, r, ""); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				if i == 0 && n == 350 {
+					if err := v.Reload(sigv4.Config{Keys: []sigv4.Key{exampleKey()}, Hosts: []string{"new"}}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestErrors(t *testing.T) {

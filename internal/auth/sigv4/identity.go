@@ -23,16 +23,35 @@ type credential struct {
 	revoked chan struct{} // closed by Reload when the key is changed or gone
 }
 
-// Allow returns an [AccessDenied] error unless the key may do the action,
-// such as execute-api:ManageConnections.
+// Allow returns an [AccessDenied] error unless the key may do the action, such
+// as execute-api:ManageConnections. Verify has already made sure that the key
+// may do something with the service.
 func (i *Identity) Allow(action string) error {
-	if len(i.key.Actions) == 0 || slices.ContainsFunc(i.key.Actions, func(pattern string) bool {
-		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(action))
-		return ok && err == nil
+	if len(i.key.Actions) == 0 || slices.ContainsFunc(i.key.Actions, func(pattern string) bool { return matches(pattern, action) }) {
+		return nil
+	}
+	return denied(i.AccessKey, action)
+}
+
+// allowService is Allow for a door that does not know the action yet.
+func (c *credential) allowService(service string) error {
+	if len(c.Actions) == 0 || slices.ContainsFunc(c.Actions, func(pattern string) bool {
+		of, _, _ := strings.Cut(pattern, ":")
+		return matches(of, service)
 	}) {
 		return nil
 	}
-	return refuse(AccessDenied, "User: %s is not authorized to perform: %s", i.AccessKey, action)
+	return denied(c.AccessKey, service+":*")
+}
+
+// matches compares as IAM does: without regard to case.
+func matches(pattern, s string) bool {
+	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(s))
+	return ok && err == nil
+}
+
+func denied(accessKey, action string) error {
+	return refuse(AccessDenied, "User: %s is not authorized to perform: %s", accessKey, action)
 }
 
 // Principal returns the caller as the rest of the gateway knows it.

@@ -93,8 +93,11 @@ func (v *Verifier) Verify(r Request, service string) (*Identity, error) {
 	if err := s.checkSignature(c, key, r); err != nil {
 		return nil, err
 	}
-	// Last, so that what we know of a key's tokens is told to its owner only.
+	// Last, so that what we know of a key is told to its owner only.
 	if err := key.check(c.token, now); err != nil {
+		return nil, err
+	}
+	if err := key.allowService(c.service); err != nil {
 		return nil, err
 	}
 	return &Identity{AccessKey: c.accessKey, Service: c.service, Region: c.region, key: key}, nil

@@ -26,7 +26,7 @@ func (o *Options) Shrink() {
 	o.plan = &plan{
 		rounds: 1, lead: 50 * time.Millisecond, starts: 1,
 		submitters: []int{2}, acceptTime: 100 * time.Millisecond,
-		loads:    []load{{4, answer{time.Millisecond, 1000, 2}}},
+		loads:    []load{{4, answer{1000, 2}}},
 		ttftTime: 100 * time.Millisecond,
 		streams:  4, ramp: 50 * time.Millisecond, tokenTime: 200 * time.Millisecond,
 		audiences: []int{20}, fanOutTime: 200 * time.Millisecond,

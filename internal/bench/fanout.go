@@ -64,7 +64,7 @@ func (s *suite) fanOut(ctx context.Context, n int) (r fanOutResult, err error) {
 		return r, err
 	}
 
-	story := answer{modelTTFT, fanOutRate, int(fanOutRate * s.plan.fanOutTime.Seconds())}
+	story := answer{fanOutRate, int(fanOutRate * s.plan.fanOutTime.Seconds())}
 	begin := time.Now()
 	var meters errgroup.Group
 	meter := func(pid int, cores *float64) {

@@ -39,9 +39,6 @@ type load struct {
 	answer  answer
 }
 
-// modelTTFT is a fast model's. Real ones take longer, which hides more.
-const modelTTFT = 20 * time.Millisecond
-
 func fullPlan() plan {
 	return plan{
 		rounds: 3, lead: time.Second,
@@ -51,10 +48,10 @@ func fullPlan() plan {
 		submitters: []int{1, 16, 64}, acceptTime: 4 * time.Second,
 
 		loads: []load{
-			{1, answer{modelTTFT, 100, 2}},
-			{16, answer{modelTTFT, 30, 8}},
-			{64, answer{modelTTFT, 30, 15}},
-			{256, answer{modelTTFT, 30, 30}},
+			{1, answer{100, 2}},
+			{16, answer{30, 8}},
+			{64, answer{30, 15}},
+			{256, answer{30, 30}},
 		},
 		ttftTime: 4 * time.Second,
 

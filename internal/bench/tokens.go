@@ -70,7 +70,7 @@ func (s *suite) tokenDelays(ctx context.Context, w *way) (dist, time.Duration, e
 	// The first streams end when the measurement does, the last some time after.
 	lead := s.plan.ramp + s.plan.lead
 	tokens := int((lead + s.plan.tokenTime).Seconds() * tokenRate)
-	prompt := answer{modelTTFT, tokenRate, tokens}.prompt()
+	prompt := answer{tokenRate, tokens}.prompt()
 	from := time.Now().Add(lead)
 	until := from.Add(s.plan.tokenTime)
 

@@ -95,6 +95,15 @@ func (c *conn) close() {
 // server may have got it or not: what is on its way when a connection breaks is
 // lost without a word.
 func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error) {
+	if ctx.Done() == nil {
+		// As for the events of a generation: no interrupt cuts them short, so
+		// a timer will do, and that is much cheaper than a context.
+		answer, err := nc.RequestMsg(m, tryTimeout)
+		if errors.Is(err, nats.ErrTimeout) {
+			err = errNoAnswer
+		}
+		return answer, err
+	}
 	bounded, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	answer, err := nc.RequestMsgWithContext(bounded, m)

@@ -16,7 +16,7 @@ import (
 // The bounds of a tail's window. A reader that has fallen behind it reads the
 // stream.
 const (
-	windowLength = 512
+	windowLength = 256
 	windowBytes  = 1 << 20
 	eventBytes   = 300 // of an event, without its body
 )
@@ -202,7 +202,7 @@ func (t *tail) prepend(h history) {
 	older := h.events[:position(h.events, v.base)]
 	size := bodies(older)
 	length := len(older) + len(v.events)
-	if length > windowLength/2 || t.bytes+size+length*eventBytes > windowBytes/2 {
+	if length > windowLength || t.bytes+size+length*eventBytes > windowBytes/2 {
 		return
 	}
 	t.bytes += size

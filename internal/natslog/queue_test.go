@@ -15,7 +15,7 @@ import (
 func TestManyLeases(t *testing.T) {
 	t.Parallel()
 	const many = 1100
-	e := open(t, natslog.Config{})
+	e := open(t, natslog.Config{Dir: t.TempDir()})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for i := range many {

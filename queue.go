@@ -81,6 +81,11 @@ type Ledger interface {
 	// one; it returns what is stored, and whether that was there before.
 	Reserve(ctx context.Context, key, value string) (stored string, existed bool, err error)
 
+	// Own makes owner the owner of a session unless it has one, durably, and
+	// returns the session's owner, who stays its owner for good. With an empty
+	// owner it only looks; the answer is empty if the session is nobody's.
+	Own(ctx context.Context, id SessionID, owner string) (string, error)
+
 	// NotifyCancel tells every node's [Ledger.Cancels] that a stop was asked
 	// for. It may be lost; the record is what counts.
 	NotifyCancel(gen GenerationID) error

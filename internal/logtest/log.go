@@ -34,7 +34,8 @@ func logTests() []test {
 	}
 	tests = append(tests, readerTests()...)
 	tests = append(tests, writerTests()...)
-	return append(tests, ledgerTests()...)
+	tests = append(tests, ledgerTests()...)
+	return append(tests, ownerTests()...)
 }
 
 func testAppendPosition(t *testing.T, e runnel.Engine) {

@@ -38,6 +38,7 @@ type Engine struct {
 	revisions uint64 // how many changes of runs there were
 	located   map[runnel.GenerationID]location
 	reserved  map[string]string
+	owners    map[runnel.SessionID]string
 	cancels   map[chan runnel.GenerationID]struct{}
 }
 
@@ -58,6 +59,7 @@ func New() *Engine {
 		runs:     make(map[runKey]record),
 		located:  make(map[runnel.GenerationID]location),
 		reserved: make(map[string]string),
+		owners:   make(map[runnel.SessionID]string),
 		cancels:  make(map[chan runnel.GenerationID]struct{}),
 	}
 }
@@ -68,7 +70,7 @@ func newEpochID() string { return strings.ToLower(rand.Text()[:8]) }
 // of the log, of whatever sessions, are taken back and their numbers will be
 // given out again; so is the whereabouts of each generation that was indexed
 // after the first of them. A new epoch begins. All leases and writers are void.
-// Prompts, runs and reservations survive, because they were synced, but that a
+// Prompts, runs, reservations and owners survive, because they were synced, but that a
 // prompt was removed is forgotten: it may be enqueued once more. Calls that are
 // blocked go on with the engine as it is then.
 func (e *Engine) Crash(lose int) {

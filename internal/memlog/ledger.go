@@ -168,6 +168,18 @@ func (e *Engine) Reserve(ctx context.Context, key, value string) (stored string,
 	return value, false, nil
 }
 
+// Own implements [runnel.Ledger].
+func (e *Engine) Own(ctx context.Context, id runnel.SessionID, owner string) (string, error) {
+	if err := e.lock(ctx); err != nil {
+		return "", err
+	}
+	defer e.mu.Unlock()
+	if e.owners[id] == "" && owner != "" {
+		e.owners[id] = owner
+	}
+	return e.owners[id], nil
+}
+
 // NotifyCancel implements [runnel.Ledger].
 func (e *Engine) NotifyCancel(gen runnel.GenerationID) error {
 	e.mu.Lock()

@@ -10,7 +10,7 @@
 //   - A position that retention has passed is Gone, one that a crash has taken
 //     back is a reset. Neither is ever answered with silence or with a wrong
 //     continuation.
-//   - Prompts and runs are synced to disk before a call returns. Events are
+//   - Prompts, runs and owners are synced to disk before a call returns. Events are
 //     not: the epoch in a cursor tells when a crash has lost some.
 //
 // All that JetStream does for an event is one message on the session's subject.
@@ -26,5 +26,5 @@
 // and get.go speak the JetStream API. log.go, writer.go, history.go and epoch.go
 // are the log, with tail.go (one session's recent events), tails.go (all of
 // them) and repair.go (how they catch up after a loss). queue.go is the queue;
-// ledger.go and turns.go are the ledger. errors.go gives errors their kinds.
+// ledger.go, turns.go and owner.go are the ledger. errors.go gives errors their kinds.
 package natslog

@@ -142,27 +142,35 @@ func (e *Engine) Index(ctx context.Context, id runnel.SessionID, gen runnel.Gene
 
 // Reserve implements [runnel.Ledger].
 func (e *Engine) Reserve(ctx context.Context, key, value string) (stored string, existed bool, err error) {
-	subject := keySubject(key)
+	stored, existed, err = e.create(ctx, keyStream, keySubject(key), value)
+	if err != nil {
+		return "", false, fail(err, "reserve a key")
+	}
+	return stored, existed, nil
+}
+
+// create stores value as the first of its subject, unless there is one; it
+// returns what is stored, and whether that was there before.
+func (e *Engine) create(ctx context.Context, stream, subject, value string) (stored string, existed bool, err error) {
 	for {
-		_, err = e.conn.put(ctx, keyStream, subject, []byte(value), 0, nil)
+		_, err := e.conn.put(ctx, stream, subject, []byte(value), 0, nil)
 		if err == nil {
 			return value, false, nil
 		}
 		if !errors.Is(err, errConflict) {
-			break
+			return "", false, err
 		}
-		var m message
-		if m, err = e.conn.last(ctx, keyStream, subject); err == nil {
+		m, err := e.conn.last(ctx, stream, subject)
+		if err == nil {
 			return string(m.data), true, nil
 		}
 		if !errors.Is(err, errNone) { // else it has just expired, or is on its way
-			break
+			return "", false, err
 		}
-		if err = pause(ctx, retryPause); err != nil {
-			break
+		if err := pause(ctx, retryPause); err != nil {
+			return "", false, err
 		}
 	}
-	return "", false, fail(err, "reserve a key")
 }
 
 // NotifyCancel implements [runnel.Ledger].

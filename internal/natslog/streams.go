@@ -17,6 +17,7 @@ const (
 	logStream    = "RUNNEL_LOG"     // events, and which session a generation belongs to
 	turnStream   = "RUNNEL_TURNS"   // one run per generation, which becomes its turn
 	keyStream    = "RUNNEL_KEYS"    // idempotency keys
+	ownerStream  = "RUNNEL_OWNERS"  // whose a session is
 	epochStream  = "RUNNEL_EPOCHS"  // the starts of an embedded engine
 )
 
@@ -60,6 +61,13 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			Name:              keyStream,
 			Subjects:          []string{keyPrefix + "*"},
 			MaxAge:            keyAge,
+			MaxMsgsPerSubject: 1,
+		},
+		{
+			// Without an age limit: an owner who expired before the session's
+			// last turn would leave it to whoever asks first.
+			Name:              ownerStream,
+			Subjects:          []string{ownerPrefix + "*"},
 			MaxMsgsPerSubject: 1,
 		},
 	}

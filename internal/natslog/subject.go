@@ -17,6 +17,7 @@ const (
 	promptPrefix = "runnel.prompt." // + session.generation: accepted prompts
 	turnPrefix   = "runnel.turn."   // + session.generation: runs
 	keyPrefix    = "runnel.key."    // + hash: idempotency keys
+	ownerPrefix  = "runnel.owner."  // + session: its owner
 	epochSubject = "runnel.epoch"
 	stopSubject  = "runnel.cancel" // not stored
 )

@@ -25,9 +25,10 @@ func table() []rule {
 		{"api", nil},
 
 		{"internal/wire", []string{"."}},
-		{"internal/config", []string{"."}},
+		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4"}},
 		{"internal/obs", []string{"."}},
 		{"internal/auth", []string{"."}},
+		{"internal/auth/sigv4", []string{"."}},
 		{"internal/limit", []string{"."}},
 		{"internal/route", []string{"."}},
 		{"internal/stage", []string{"."}},
@@ -59,10 +60,10 @@ func table() []rule {
 		{"internal/bench", []string{".", "client", "internal/modelserver", "internal/sse", "internal/wire"}},
 
 		{"internal/app", []string{
-			".", "api", "internal/auth", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/provider/*",
+			".", "api", "internal/auth", "internal/auth/sigv4", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/provider/*",
 			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web",
 		}},
-		{"internal/cli", []string{".", "client", "internal/app", "internal/bench", "internal/config", "internal/modelserver"}},
+		{"internal/cli", []string{".", "client", "internal/app", "internal/auth", "internal/bench", "internal/config", "internal/modelserver"}},
 		{"cmd/runnel", []string{"internal/cli"}},
 
 		{"internal/logtest", []string{".", "internal/wire"}},

@@ -1,6 +1,12 @@
 package config
 
-import "time"
+import (
+	"reflect"
+	"time"
+
+	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/auth/sigv4"
+)
 
 // Config is every setting of a node. The tags of a field are its definition:
 //
@@ -12,6 +18,7 @@ import "time"
 //	min max  limits, as a user would write them
 //	oneof    the allowed words
 //	only     "file": the setting has neither flag nor variable
+//	live     "yes": a running node takes a new value when it reloads
 type Config struct {
 	Listen       string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
 	Insecure     bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
@@ -19,6 +26,11 @@ type Config struct {
 	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
 	LogLevel     string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
 	LogFormat    string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
+
+	Keys    []auth.Key    `name:"keys" only:"file" live:"yes" group:"Access" help:"API keys, by their hashes; \"runnel key new\" makes one"`
+	Issuers []auth.Issuer `name:"issuers" only:"file" live:"yes" group:"Access" help:"OIDC providers and Cognito user pools whose tokens are accepted"`
+	Webhook *auth.Webhook `name:"webhook" only:"file" live:"yes" group:"Access" help:"Who decides about all other credentials, as a Lambda authorizer does"`
+	IAM     sigv4.Config  `name:"iam" only:"file" live:"yes" group:"Access" help:"Access keys for requests with an AWS signature"`
 
 	Model             []string            `name:"model" default:"echo" group:"Models" arg:"PROVIDER/MODEL?SETTINGS" help:"The default model; further ones, after commas, take over when it fails"`
 	Models            map[string][]string `name:"models" only:"file" group:"Models" help:"Named routes: what clients may ask for by name, and which models answer, in order of preference"`
@@ -44,6 +56,28 @@ type Config struct {
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`
 	NATSReplicas int      `name:"nats-replicas" default:"1" min:"1" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored"`
+}
+
+// Auth returns who may use the node, but for those who sign their requests.
+func (c *Config) Auth() auth.Config {
+	return auth.Config{Keys: c.Keys, Issuers: c.Issuers, Webhook: c.Webhook, Origins: c.CORSOrigins}
+}
+
+// Authenticates reports whether callers must show credentials.
+func (c *Config) Authenticates() bool { return c.Auth().Enabled() || len(c.IAM.Keys) > 0 }
+
+// Updated returns c with those values of next that a running node can take, and
+// the names of the settings that differ otherwise: they need a restart.
+func (c Config) Updated(next *Config) (updated Config, restart []string) {
+	for _, s := range Settings() {
+		switch from, to := s.value(next), s.value(&c); {
+		case s.Live:
+			to.Set(from)
+		case !reflect.DeepEqual(from.Interface(), to.Interface()):
+			restart = append(restart, s.Name)
+		}
+	}
+	return c, restart
 }
 
 // Default returns the configuration that holds when nobody sets anything.

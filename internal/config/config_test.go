@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/config"
 )
 
@@ -118,6 +120,16 @@ func TestRefusals(t *testing.T) {
 		{name: "creds without nats", src: config.Sources{Flags: map[string][]string{"nats-creds": {"x"}}}, want: `^--nats-creds: it has no effect without --nats-url$`},
 		{name: "replicas without nats", src: config.Sources{Flags: map[string][]string{"nats-replicas": {"3"}}}, want: `^--nats-replicas: it has no effect`},
 		{name: "origin", src: config.Sources{Flags: map[string][]string{"cors-origins": {"https://a.example/"}}}, want: `^--cors-origins: "https://a.example/" is not an origin`},
+		{name: "unknown member", file: "keys:\n  - name: a\n    hsh: b\n", want: `runnel.yaml:3: keys\[0\]: unknown setting "hsh"; did you mean "hash"\?\n(.|\n)*> +3 \|     hsh: b`},
+		{name: "bad hash", file: "keys:\n  - name: a\n    hash: b\n", want: `runnel.yaml:3: keys\[0\].hash: it must be sha256: (.|\n)*> +3 \|     hash: b`},
+		{name: "keys is a mapping", file: "keys: {a: b}\n", want: `runnel.yaml:1: keys: expected a list`},
+		{name: "no keys", file: "keys:\n", want: `keys: expected a list`},
+		{name: "issuer for everybody", file: "issuers:\n  - issuer: https://id.example\n", want: `issuers\[0\].audiences: name at least one`},
+		{name: "member's type", file: "webhook: {url: https://a.example, ttl: soon}\n", want: `webhook.ttl: "soon" is not a time with its unit`},
+		{name: "member's date", file: "keys: [{expires: tomorrow}]\n", want: `keys\[0\].expires: "tomorrow" is not a date`},
+		{name: "member's switch", file: "keys: [{user: maybe}]\n", want: `keys\[0\].user: "maybe" is neither true nor false`},
+		{name: "secret that is not there", file: "iam: {keys: [{access_key: a, secret: env:NOT_SET}]}\n", want: `iam.keys\[0\].secret: the variable NOT_SET is not set`},
+		{name: "guessable secret", file: "iam:\n  keys:\n    - access_key: a\n      secret: short\n", want: `runnel.yaml:\d+: iam.keys\[0\]: secret must have at least`},
 		{name: "no such file", src: config.Sources{File: "nowhere.yaml"}, want: `read file: open nowhere.yaml`},
 	}
 	for _, tt := range tests {
@@ -156,6 +168,76 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+const secret = "not-a-real-secret-0123456789"
+
+// access is a part of a file that has something of every kind.
+const access = `
+keys:
+  - name: backend
+    hash: sha256:0000000000000000000000000000000000000000000000000000000000000001
+    expires: 2030-01-31T00:00:00Z
+    grants: [{actions: [submit, read], sessions: team-*}]
+issuers:
+  - {issuer: https://id.example, audiences: [chat, web], leeway: 5s, service: true}
+webhook: {url: "https://auth.example/?token=s3cr3t", form: appsync, ttl: 5m}
+iam:
+  keys: [{access_key: AKIDLOCAL, secret: ` + secret + `, actions: "bedrock:*"}]
+  regions: us-east-1
+`
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(config.Sources{
+		File: file(t, `
+listen: 0.0.0.0:80
+iam:
+  keys:
+    - {access_key: A, secret: env:RUNNEL_IAM_SECRET}
+    - {access_key: B, secret: "file:`+path+`"}
+`),
+		Environ: []string{"RUNNEL_IAM_SECRET=" + secret},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Authenticates() || string(got.IAM.Keys[0].Secret) != secret || got.IAM.Keys[1].Secret != got.IAM.Keys[0].Secret {
+		t.Errorf("read %d keys, not those of the file", len(got.IAM.Keys))
+	}
+
+	got, err = config.Load(config.Sources{File: file(t, access)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := auth.Key{
+		Name: "backend", Hash: "sha256:" + strings.Repeat("0", 63) + "1", Expires: time.Date(2030, 1, 31, 0, 0, 0, 0, time.UTC),
+		Grants: []auth.Grant{{Actions: []runnel.Action{runnel.Submit, runnel.Read}, Sessions: []string{"team-*"}}},
+	}
+	if diff := cmp.Diff([]auth.Key{want}, got.Keys); diff != "" {
+		t.Errorf("keys differ (-want +got):\n%s", diff)
+	}
+}
+
+// An excerpt of the file that shows a mistake must not show a secret beside it.
+func TestExcerptsHideSecrets(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"iam:\n  keys:\n    - secret: " + secret + "\n      acces_key: a\n",
+		"iam:\n  keys:\n    - {session_token: \"" + secret + "\", acces_key: a}\n",
+		"iam:\n  keys:\n    - secret: |\n        " + secret + "\n      acces_key: a\n",
+		"nats_url: nats://me:" + secret + "@h:4222\nbanana: 1\n",
+		"iam: {keys: [{secret: " + secret + "}\n",
+	} {
+		_, err := config.Load(config.Sources{File: file(t, text)})
+		if err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%q: got %v", text, err)
+		}
+	}
+}
+
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	flags := map[string][]string{
@@ -166,22 +248,27 @@ func TestPrint(t *testing.T) {
 		"max-prompt": {"65537"},
 		"retention":  {"90m"},
 	}
-	l, err := config.Load(config.Sources{File: file(t, "models:\n  b: echo\n  a: [echo, openai/x]\n"), Flags: flags})
+	l, err := config.Load(config.Sources{File: file(t, "models:\n  b: echo\n  a: [echo, openai/x]\n"+access), Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Origins["models"] = "runnel.yaml:1"
+	for name, origin := range l.Origins {
+		if at := strings.LastIndexByte(origin, ':'); at >= 0 {
+			l.Origins[name] = "runnel.yaml" + origin[at:]
+		}
+	}
 	var out bytes.Buffer
 	if err := l.Print(&out); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "config.yaml", out.String())
 
-	again, err := config.Load(config.Sources{File: file(t, out.String())})
+	printed := strings.ReplaceAll(out.String(), `"********"`, secret)
+	again, err := config.Load(config.Sources{File: file(t, printed)})
 	if err != nil {
 		t.Fatalf("the printed configuration does not load: %v", err)
 	}
-	again.NATSURL, again.Model = l.NATSURL, l.Model // these are masked
+	again.NATSURL, again.Model, again.Webhook.URL = l.NATSURL, l.Model, l.Webhook.URL // these are masked
 	if diff := cmp.Diff(l.Config, again.Config, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the printed configuration means something else (-want +got):\n%s", diff)
 	}
@@ -250,6 +337,8 @@ func TestNearest(t *testing.T) {
 func FuzzFile(f *testing.F) {
 	f.Add("listen: 127.0.0.1:0\nmodels: {a: [echo]}\n")
 	f.Add("cors_origins: |\n  https://a.example\n")
+	f.Add(access)
+	f.Add("keys: []\nwebhook: {}\niam: {hosts: a}\n")
 	f.Add("models:\n  ? [a]\n  : b\n")
 	f.Add("log_level: !!str info\n--- \n")
 	f.Fuzz(func(t *testing.T, text string) {

@@ -11,6 +11,9 @@
 //
 // Start at config.go for the settings; setting.go reads their tags and parses
 // their values; load.go puts the layers on top of each other and file.go reads
-// the file; validate.go holds what one setting alone cannot say; print.go and
-// schema.go write.
+// the file, with decode.go for what has members of its own; validate.go holds
+// what one setting alone cannot say; print.go and schema.go write.
+//
+// A secret in the file may be a reference, env:NAME or file:PATH. Secrets are
+// masked in what is printed and in the excerpts that errors show.
 package config

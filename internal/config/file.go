@@ -15,7 +15,8 @@ import (
 // loadFile reads a YAML mapping of settings. It walks the syntax tree rather
 // than decoding into the struct, so that values go through the same parser as
 // those of flags and variables, and errors can show the line.
-func (l *Loaded) loadFile(name string, data []byte) error {
+func (l *Loaded) loadFile(name string, data []byte, environ []string) error {
+	l.decoder = decoder{file: name, environ: environ, places: map[string]ast.Node{}}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return syntaxError(name, err)
@@ -42,7 +43,11 @@ func (l *Loaded) loadFile(name string, data []byte) error {
 		if !ok {
 			return fileError(name, entry.Key, errors.New(unknown("setting", key, keys)))
 		}
-		if err := l.setNode(s, entry.Value); err != nil {
+		if s.structured() {
+			if err := l.decoder.decode(key, entry.Value, s.value(&l.Config)); err != nil {
+				return err
+			}
+		} else if err := l.setNode(s, entry.Value); err != nil {
 			return fileError(name, entry.Value, fmt.Errorf("%s: %w", key, err))
 		}
 		l.Origins[s.Name] = fmt.Sprintf("%s:%d", name, entry.Key.GetToken().Position.Line)
@@ -140,5 +145,6 @@ func syntaxError(name string, err error) error {
 
 func placed(name string, tk *token.Token, err error) error {
 	var p printer.Printer
-	return fmt.Errorf("%s:%d: %w\n%s", name, tk.Position.Line, err, strings.TrimRight(p.PrintErrorToken(tk, false), "\n"))
+	lines := strings.TrimRight(p.PrintErrorToken(tk, false), "\n")
+	return fmt.Errorf("%s:%d: %w\n%s", name, tk.Position.Line, err, maskLines(lines))
 }

@@ -23,6 +23,8 @@ type Loaded struct {
 	// Origins says where a setting's value comes from, by name: a flag, a
 	// variable, or a line of the file. Defaults have none.
 	Origins map[string]string
+
+	decoder decoder
 }
 
 // Load puts all sources on top of the defaults and validates the result. The
@@ -34,11 +36,11 @@ func Load(src Sources) (*Loaded, error) {
 		if err != nil {
 			return nil, fmt.Errorf("config: read file: %w", err)
 		}
-		if err := l.loadFile(src.File, data); err != nil {
+		if err := l.loadFile(src.File, data, src.Environ); err != nil {
 			return nil, err
 		}
 	}
-	if err := l.loadEnviron(src.Environ, src.Foreign); err != nil {
+	if err := l.loadEnviron(src.Environ, slices.Concat(src.Foreign, l.decoder.named)); err != nil {
 		return nil, err
 	}
 	if err := l.loadFlags(src.Flags); err != nil {
@@ -95,6 +97,9 @@ func (l *Loaded) loadFlags(flags map[string][]string) error {
 
 // locate puts the place that a setting was made in front of its error.
 func (l *Loaded) locate(err error) error {
+	if e, ok := errors.AsType[*accessError](err); ok && l.decoder.file != "" {
+		return fileError(l.decoder.file, l.decoder.at(e.path()), err)
+	}
 	if e, ok := errors.AsType[*settingError](err); ok {
 		if origin := l.Origins[e.name]; origin != "" && origin != "--"+e.name {
 			return fmt.Errorf("%s: %w", origin, err)

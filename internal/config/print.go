@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/runnelhq/runnel/internal/auth"
 )
 
 // Print writes the configuration as a file that [Load] reads. Secrets are
@@ -34,16 +37,41 @@ func (l *Loaded) Print(w io.Writer) error {
 }
 
 func (l *Loaded) printSetting(out *bytes.Buffer, s Setting) error {
+	if s.structured() {
+		return l.printStructured(out, s)
+	}
 	text, err := yaml.MarshalWithOptions(printable(s.value(&l.Config).Interface()), yaml.Flow(true))
 	if err != nil {
 		return err
 	}
-	line := s.Key() + ": " + strings.TrimSpace(string(text))
+	l.printLine(out, s, s.Key()+": "+strings.TrimSpace(string(text)))
+	return nil
+}
+
+func (l *Loaded) printLine(out *bytes.Buffer, s Setting, line string) {
 	origin := l.Origins[s.Name]
 	if origin == "" {
 		origin = "default"
 	}
 	fmt.Fprintf(out, "%-40s # %s\n", line, origin)
+}
+
+// printStructured prints a setting over several lines; as a comment if there is
+// nothing in it.
+func (l *Loaded) printStructured(out *bytes.Buffer, s Setting) error {
+	v := s.value(&l.Config)
+	if v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 {
+		l.printLine(out, s, "# "+s.Key()+":")
+		return nil
+	}
+	text, err := yaml.MarshalWithOptions(printable(v.Interface()), yaml.OmitZero())
+	if err != nil {
+		return err
+	}
+	l.printLine(out, s, s.Key()+":")
+	for line := range strings.Lines(string(text)) {
+		out.WriteString("  " + line)
+	}
 	return nil
 }
 
@@ -67,6 +95,10 @@ func printable(v any) any {
 			return strings.Compare(a.Key.(string), b.Key.(string))
 		})
 		return routes
+	case *auth.Webhook:
+		masked := *v
+		masked.URL = mask(v.URL)
+		return masked
 	case Size:
 		return v.String()
 	case time.Duration:
@@ -88,7 +120,11 @@ func shortDuration(d time.Duration) string {
 }
 
 var (
-	userinfo    = regexp.MustCompile(`://[^/?#\s]*@`)
+	userinfo = regexp.MustCompile(`://[^/?#\s]*@`)
+	// secretLine is a secret of the file itself, to the end of its line, and
+	// secretBlock one that goes on over lines.
+	secretLine  = regexp.MustCompile(`(?i)((?:secret|session_token|password)["']?\s*:[ \t]*)[^|>\s].*`)
+	secretBlock = regexp.MustCompile(`(?is)((?:secret|session_token|password)["']?\s*:[ \t]*)[|>].*`)
 	secretQuery = regexp.MustCompile(`(?i)([?&][a-z0-9_.-]*(?:key|secret|password|token)=)[^&\s]+`)
 )
 
@@ -97,4 +133,9 @@ var (
 func mask(text string) string {
 	text = userinfo.ReplaceAllString(text, "://***@")
 	return secretQuery.ReplaceAllString(text, "${1}***")
+}
+
+// maskLines hides the secrets in an excerpt of the file.
+func maskLines(text string) string {
+	return mask(secretBlock.ReplaceAllString(secretLine.ReplaceAllString(text, "${1}***"), "${1}***"))
 }

@@ -41,13 +41,16 @@ func (s Setting) schema() map[string]any {
 	} else if allowed := s.Allowed(); allowed != "" {
 		schema["description"] = fmt.Sprintf("%s. Allowed: %s.", s.Help, allowed)
 	}
-	if v := s.value(new(Default())); !v.IsZero() {
+	if v := s.value(new(Default())); !v.IsZero() && !s.structured() {
 		schema["default"] = printable(v.Interface())
 	}
 	return schema
 }
 
 func (s Setting) schemaType() map[string]any {
+	if s.structured() {
+		return typeSchema(s.field.Type)
+	}
 	list := map[string]any{"type": []string{"string", "array"}, "items": map[string]any{"type": "string"}}
 	switch s.field.Type {
 	case reflect.TypeFor[time.Duration]():
@@ -68,6 +71,27 @@ func (s Setting) schemaType() map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.TypeFor[[]string]():
 		return list
+	}
+	return map[string]any{"type": "string"}
+}
+
+// typeSchema describes a value with members of its own, or one of them.
+func typeSchema(t reflect.Type) map[string]any {
+	switch {
+	case t.Kind() == reflect.Pointer:
+		return typeSchema(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return map[string]any{"type": "array", "items": typeSchema(t.Elem())}
+	case isStruct(t):
+		members := map[string]any{}
+		for f := range t.Fields() {
+			members[member(f)] = typeSchema(f.Type)
+		}
+		return map[string]any{"type": "object", "additionalProperties": false, "properties": members}
+	case t.Kind() == reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case t == reflect.TypeFor[time.Time]():
+		return map[string]any{"type": "string", "format": "date-time"}
 	}
 	return map[string]any{"type": "string"}
 }

@@ -21,6 +21,7 @@ type Setting struct {
 	Default  string
 	OneOf    []string
 	FileOnly bool // it has neither flag nor variable
+	Live     bool // a running node takes a new value when it reloads
 
 	min, max string
 	field    reflect.StructField
@@ -34,7 +35,7 @@ func Settings() []Setting {
 		tag := f.Tag.Get
 		all = append(all, Setting{
 			Name: tag("name"), Group: tag("group"), Help: tag("help"), Arg: tag("arg"), Default: tag("default"),
-			OneOf: strings.Fields(tag("oneof")), FileOnly: tag("only") == "file",
+			OneOf: strings.Fields(tag("oneof")), FileOnly: tag("only") == "file", Live: tag("live") == "yes",
 			min: tag("min"), max: tag("max"), field: f,
 		})
 	}
@@ -53,7 +54,12 @@ func (s Setting) Key() string { return strings.ReplaceAll(s.Name, "-", "_") }
 func (s Setting) IsBool() bool { return s.field.Type.Kind() == reflect.Bool }
 
 // IsList reports whether the setting takes several values.
-func (s Setting) IsList() bool { return s.field.Type.Kind() == reflect.Slice }
+func (s Setting) IsList() bool { return s.field.Type == reflect.TypeFor[[]string]() }
+
+// structured reports whether the value has members of its own.
+func (s Setting) structured() bool {
+	return s.FileOnly && s.field.Type != reflect.TypeFor[map[string][]string]()
+}
 
 // Allowed says in words which values are accepted; empty if any is.
 func (s Setting) Allowed() string {

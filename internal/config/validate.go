@@ -1,11 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // A settingError is about the value of one setting.
@@ -20,10 +22,24 @@ func invalid(name, format string, args ...any) error {
 	return &settingError{name: name, msg: fmt.Sprintf(format, args...)}
 }
 
+// An accessError is about who may use the node. It begins with the path of a
+// member, such as keys[0].hash, and a colon.
+type accessError struct{ msg string }
+
+func (e *accessError) Error() string { return e.msg }
+
+func (e *accessError) path() string {
+	path, _, _ := strings.Cut(e.msg, ":")
+	return path
+}
+
 // Validate reports the first thing that is wrong with c beyond what the tags of
 // its fields say.
 func (c *Config) Validate() error {
 	if err := c.validateListen(); err != nil {
+		return err
+	}
+	if err := c.validateAccess(); err != nil {
 		return err
 	}
 	if c.DataDir == "" && len(c.NATSURL) == 0 {
@@ -60,13 +76,30 @@ func (c *Config) validateListen() error {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return invalid("listen", "%q is not a port; allowed: 0 to 65535", port)
 	}
-	if c.Insecure || loopback(host) {
+	if c.Insecure || c.Authenticates() || loopback(host) {
 		return nil
 	}
 	return invalid("listen", `%s can be reached from other machines, and no credentials are configured:
 anyone there could read every session and spend your money on models.
-Listen on 127.0.0.1 and put a proxy that checks its callers in front,
+Make a key with "runnel key new" and put it into the configuration file,
+listen on 127.0.0.1 with a proxy in front that checks its callers,
 or pass --insecure if everyone who can reach this address may use it.`, c.Listen)
+}
+
+func (c *Config) validateAccess() error {
+	if err := c.Auth().Validate(); err != nil {
+		return &accessError{err.Error()}
+	}
+	if err := c.IAM.Validate(); err != nil {
+		if all, ok := errors.AsType[interface {
+			error
+			Unwrap() []error
+		}](err); ok {
+			err = all.Unwrap()[0]
+		}
+		return &accessError{"iam." + strings.TrimPrefix(err.Error(), "sigv4: ")}
+	}
+	return nil
 }
 
 // loopback reports whether only this machine can connect to host. Names are

@@ -35,6 +35,7 @@ type App struct {
 	log     *slog.Logger
 	metrics *obs.Metrics
 	table   *route.Table
+	access  *access
 
 	engine   *natslog.Engine
 	sessions *session.Service
@@ -61,8 +62,12 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	access, err := newAccess(&cfg, log)
+	if err != nil {
+		return nil, err
+	}
 	return &App{
-		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table,
+		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table, access: access,
 		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -95,7 +100,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.metrics.InFlight(a.sessions.Running)
 	a.metrics.QueueDepth(a.queueDepth)
 	a.server, err = server.New(listener, server.Config{
-		Doors:   doors(a.sessions, &a.cfg, a.metrics, a.log),
+		Doors:   a.doors(),
 		Engine:  a.engine,
 		Metrics: a.metrics.Handler(),
 		OpenAPI: api.OpenAPI,

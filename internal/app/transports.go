@@ -1,19 +1,17 @@
 package app
 
 import (
-	"log/slog"
+	"net/http"
 
-	"github.com/runnelhq/runnel"
-	"github.com/runnelhq/runnel/internal/config"
-	"github.com/runnelhq/runnel/internal/obs"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
 )
 
-// doors returns the protocols that the node speaks.
-func doors(sessions runnel.Sessions, cfg *config.Config, metrics *obs.Metrics, log *slog.Logger) []server.Door {
+// doors returns the protocols that the node speaks, to callers that it knows.
+func (a *App) doors() []server.Door {
+	sessions, cfg, metrics, log := a.sessions, &a.cfg, a.metrics, a.log
 	stream := func(transport string) sse.Config {
 		return sse.Config{
 			Heartbeat: cfg.Heartbeat, WriteTimeout: cfg.WriteTimeout,
@@ -24,8 +22,19 @@ func doors(sessions runnel.Sessions, cfg *config.Config, metrics *obs.Metrics, l
 	metrics.Readers("http", native.Viewers)
 	function := functionurl.New(sessions, functionurl.Config{MaxPrompt: int(cfg.MaxPrompt), Stream: stream("functionurl"), Logger: log})
 	metrics.Readers("functionurl", function.Viewers)
-	return []server.Door{
-		{Name: "http", Register: native.Register, End: native.End},
+	open := []server.Door{
+		{Name: "http", Register: native.Register, End: native.End, Error: httpapi.WriteError},
 		{Name: "functionurl", Register: function.Register, End: function.End, Error: functionurl.WriteError},
+	}
+	for i := range open {
+		open[i].Register = a.guarded(open[i])
+	}
+	return open
+}
+
+// guarded returns a door's Register with the access rules around every handler.
+func (a *App) guarded(d server.Door) func(func(string, http.Handler)) {
+	return func(handle func(string, http.Handler)) {
+		d.Register(func(pattern string, h http.Handler) { handle(pattern, a.access.guard(h, d.Error)) })
 	}
 }

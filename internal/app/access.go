@@ -1,0 +1,135 @@
+package app
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/auth/sigv4"
+	"github.com/runnelhq/runnel/internal/config"
+)
+
+// signedBodyTimeout bounds how long the body of a signed request may take: it
+// is read before the door that sets its own time sees the request.
+const signedBodyTimeout = 30 * time.Second
+
+// access decides who may use the doors.
+type access struct {
+	auth     *auth.Service
+	verifier *sigv4.Verifier
+	maxBody  int64 // of a signed request
+}
+
+func newAccess(cfg *config.Config, log *slog.Logger) (*access, error) {
+	verifier, err := sigv4.New(cfg.IAM, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	// JSON that escapes all but ASCII triples most texts, as the doors know.
+	a := &access{verifier: verifier, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10}
+	if a.auth, err = auth.New(a.schemes(cfg), nil, log); err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
+	return a, nil
+}
+
+func (a *access) schemes(cfg *config.Config) auth.Config {
+	schemes := cfg.Auth()
+	if len(cfg.IAM.Keys) > 0 {
+		schemes.Signatures = a.signer
+	}
+	return schemes
+}
+
+// reload takes the credentials of cfg in place of the present ones. After an
+// error all is as it was.
+func (a *access) reload(cfg *config.Config) error {
+	if err := a.auth.Reload(a.schemes(cfg)); err != nil {
+		return err
+	}
+	return a.verifier.Reload(cfg.IAM) // what it could refuse, cfg's validation has
+}
+
+// Reload takes over what load returns, as far as a running node can: the
+// credentials that it accepts. If load fails, or its result cannot be used, all
+// stays as it is. The log says what came of it.
+func (a *App) Reload(load func() (*config.Config, error)) {
+	restart, err := a.reload(load)
+	if err != nil {
+		a.log.Error("the new configuration is refused, the present one stays", "err", err)
+		return
+	}
+	a.log.Info("configuration reloaded")
+	if len(restart) > 0 {
+		a.log.Warn("these settings have changed and need a restart", "settings", restart)
+	}
+}
+
+func (a *App) reload(load func() (*config.Config, error)) (restart []string, err error) {
+	next, err := load()
+	if err != nil {
+		return nil, err
+	}
+	updated, restart := a.cfg.Updated(next)
+	// What was right for next may be wrong here: the address is still the old one.
+	if err := updated.Validate(); err != nil {
+		return nil, err
+	}
+	return restart, a.access.reload(&updated)
+}
+
+// guard lets only those requests through to a door whose callers it knows; fail
+// is how the door says no.
+func (a *access) guard(door http.Handler, fail func(http.ResponseWriter, error)) http.Handler {
+	checked := a.auth.Middleware(door, func(w http.ResponseWriter, err error) {
+		if runnel.KindOf(err) == runnel.Unauthenticated {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+		}
+		fail(w, err)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 && sigv4.Signed(r) {
+			// Doors set this deadline anew before they read the body again.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(signedBodyTimeout))
+			r = r.WithContext(r.Context()) // a copy, whose body may be replaced
+			r.Body = http.MaxBytesReader(w, r.Body, a.maxBody)
+		}
+		checked.ServeHTTP(w, r)
+	})
+}
+
+// signer returns who signed a request.
+func (a *access) signer(c auth.Credentials) (*runnel.Principal, error) {
+	if c.Request == nil {
+		return nil, runnel.Errorf(runnel.Unauthenticated, "there is no request that could have been signed")
+	}
+	body := c.Body
+	if body == nil {
+		body = func() ([]byte, error) { return peekBody(c.Request) }
+	}
+	service, _, _ := strings.Cut(c.Action, ":")
+	signer, err := a.verifier.Verify(sigv4.FromHTTP(c.Request, body), service)
+	if err == nil && c.Action != "" {
+		err = signer.Allow(c.Action)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return signer.Principal(), nil
+}
+
+// peekBody returns a request's body and leaves it to be read again.
+func peekBody(r *http.Request) ([]byte, error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	return data, nil
+}

@@ -5,10 +5,16 @@ import "context"
 // Sessions is what a transport may ask of the core. All methods may be called
 // concurrently. The caller's [Principal] travels in ctx. Errors are of type
 // [*Error] unless ctx ended the call.
+//
+// A session belongs to the first user, that is a principal who is not a service,
+// who submits to it or is shown something of it. To other users, and to whoever
+// lacks the grant, it is one that nobody has ever used, and its generations are
+// unknown.
 type Sessions interface {
 	// Submit accepts a prompt. When it returns nil the prompt is durable, will
 	// be answered, and the answer ends with exactly one terminal event,
-	// whatever becomes of the caller, the worker or the process.
+	// whatever becomes of the caller, the worker or the process. A session of
+	// another user is NotFound; without the grant to submit it is Denied.
 	Submit(ctx context.Context, s Submission) (Receipt, error)
 
 	// Read returns at least one event of the session after the given position,

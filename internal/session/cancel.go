@@ -21,7 +21,7 @@ const casRounds = 16
 // Cancel implements [runnel.Sessions]. The request is stored before anybody is
 // told, so it holds also if the worker dies before it hears of it.
 func (s *Service) Cancel(ctx context.Context, gen runnel.GenerationID) (runnel.Generation, error) {
-	id, err := s.locate(ctx, gen)
+	id, err := s.find(ctx, runnel.Cancel, gen)
 	if err != nil {
 		return runnel.Generation{}, err
 	}

@@ -5,6 +5,8 @@
 //
 //   - An accepted prompt is durable, and repeating it with the same key is
 //     harmless (submit.go).
+//   - A session belongs to the first user who uses it, and is to the others as
+//     if it did not exist (authorize.go).
 //   - Every prompt is worked on by whoever holds its lease; the prompts of one
 //     session run one after the other (worker.go).
 //   - A generation belongs to its session, not to a connection. Only Cancel and

@@ -9,6 +9,34 @@ import (
 
 // Read implements [runnel.Sessions].
 func (s *Service) Read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error) {
+	may, err := s.access(ctx, runnel.Read, id)
+	if err != nil {
+		return nil, err
+	}
+	if may == unowned {
+		events, err := s.read(ctx, id, after)
+		if err != nil || tellsNothing(events) {
+			return events, err
+		}
+		if may, err = s.claim(ctx, id); err != nil {
+			return nil, err
+		}
+		if may == full {
+			return events, nil
+		}
+	}
+	if may == hidden {
+		events, err := s.read(ctx, nobodys, after)
+		for i := range events { // a reset, which nobody else has
+			events[i].Session = id
+		}
+		return events, err
+	}
+	return s.read(ctx, id, after)
+}
+
+// read returns events of a session whoever asks.
+func (s *Service) read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error) {
 	events, err := s.engine.Read(ctx, id, after)
 	if err != nil {
 		if void, ok := errors.AsType[*runnel.ResetError](err); ok {
@@ -18,14 +46,27 @@ func (s *Service) Read(ctx context.Context, id runnel.SessionID, after runnel.Cu
 	return events, err
 }
 
+// tellsNothing reports whether events are what a void cursor is answered with
+// in any session, also in one that nobody has used.
+func tellsNothing(events []runnel.Event) bool {
+	return len(events) == 1 && events[0].Type == runnel.EventReset && events[0].Generation == ""
+}
+
 // End implements [runnel.Sessions].
 func (s *Service) End(ctx context.Context, id runnel.SessionID) (runnel.Cursor, error) {
+	may, err := s.access(ctx, runnel.Read, id)
+	if err != nil {
+		return runnel.Cursor{}, err
+	}
+	if may == hidden {
+		id = nobodys
+	}
 	return s.engine.End(ctx, id)
 }
 
 // Generation implements [runnel.Sessions].
 func (s *Service) Generation(ctx context.Context, gen runnel.GenerationID) (runnel.Generation, error) {
-	id, err := s.locate(ctx, gen)
+	id, err := s.find(ctx, runnel.Read, gen)
 	if err != nil {
 		return runnel.Generation{}, err
 	}
@@ -34,10 +75,36 @@ func (s *Service) Generation(ctx context.Context, gen runnel.GenerationID) (runn
 
 // Transcript implements [runnel.Sessions].
 func (s *Service) Transcript(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
-	t := runnel.Transcript{Session: id, Active: []runnel.Generation{}}
 	if err := id.Validate(); err != nil {
+		return runnel.Transcript{}, err
+	}
+	may, err := s.access(ctx, runnel.Read, id)
+	if err != nil {
+		return runnel.Transcript{}, err
+	}
+	if may == unowned {
+		t, err := s.transcript(ctx, id)
+		if err != nil || len(t.Turns)+len(t.Active) == 0 {
+			return t, err
+		}
+		if may, err = s.claim(ctx, id); err != nil {
+			return runnel.Transcript{}, err
+		}
+		if may == full {
+			return t, nil
+		}
+	}
+	if may == hidden {
+		t, err := s.transcript(ctx, nobodys)
+		t.Session = id
 		return t, err
 	}
+	return s.transcript(ctx, id)
+}
+
+// transcript returns what a session has said so far, whoever asks.
+func (s *Service) transcript(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
+	t := runnel.Transcript{Session: id, Active: []runnel.Generation{}}
 	// The order matters: what ends between these calls is seen twice, as a
 	// turn and as events after the cursor, rather than not at all.
 	var err error
@@ -66,17 +133,6 @@ func (s *Service) Transcript(ctx context.Context, id runnel.SessionID) (runnel.T
 		}
 	}
 	return t, nil
-}
-
-// locate finds the session of a generation.
-func (s *Service) locate(ctx context.Context, gen runnel.GenerationID) (runnel.SessionID, error) {
-	s.mu.Lock()
-	g, ok := s.active[gen]
-	s.mu.Unlock()
-	if ok {
-		return g.prompt.Session, nil
-	}
-	return s.engine.Locate(ctx, gen)
 }
 
 // lookup returns how a generation stands: by its run record, or, before its

@@ -23,7 +23,8 @@ type Service struct {
 	log     *slog.Logger
 	metrics Metrics
 
-	slots chan struct{} // one token per generation that may run
+	slots  chan struct{} // one token per generation that may run
+	owners owners
 
 	mu       sync.Mutex
 	draining bool

@@ -20,13 +20,16 @@ const maxIdempotencyKey = 256
 const drainRetry = time.Second
 
 // Submit implements [runnel.Sessions]. The order is what makes it safe to
-// repeat: validate, reserve the key, store the prompt, answer.
+// repeat: validate, own the session, reserve the key, store the prompt, answer.
 func (s *Service) Submit(ctx context.Context, sub runnel.Submission) (runnel.Receipt, error) {
 	begin := time.Now()
 	if s.isDraining() {
 		return runnel.Receipt{}, &runnel.Error{Kind: runnel.Unavailable, Msg: "this server is shutting down", RetryAfter: drainRetry}
 	}
 	if err := s.validate(sub); err != nil {
+		return runnel.Receipt{}, err
+	}
+	if err := s.admit(ctx, sub.Prompt.Session); err != nil {
 		return runnel.Receipt{}, err
 	}
 	p := sub.Prompt

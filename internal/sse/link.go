@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -24,14 +25,15 @@ const sendBuffer = 16 << 10
 // on its way to the client when it returns. A client that does not take 16 KiB
 // within the time-out is an error.
 type Writer struct {
-	w       http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
+	deadlines
+	w  http.ResponseWriter
+	rc *http.ResponseController
 }
 
 // NewWriter returns a writer on w. The header is the caller's business.
 func NewWriter(w http.ResponseWriter, timeout time.Duration) *Writer {
-	return &Writer{w: w, rc: http.NewResponseController(w), timeout: timeout}
+	rc := http.NewResponseController(w)
+	return &Writer{deadlines: deadlines{timeout: timeout, set: rc.SetWriteDeadline}, w: w, rc: rc}
 }
 
 // Write implements [io.Writer].
@@ -39,7 +41,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	// A deadline that is left standing would cut an HTTP/2 stream that is
 	// merely quiet, and the next response on an HTTP/1.1 connection.
 	defer func() { _ = w.rc.SetWriteDeadline(time.Time{}) }()
-	return writeSlices(p, w.timeout, w.rc.SetWriteDeadline, func(part []byte) (int, error) {
+	return w.writeSlices(p, func(part []byte) (int, error) {
 		n, err := w.w.Write(part)
 		if err == nil {
 			err = w.rc.Flush()
@@ -51,17 +53,52 @@ func (w *Writer) Write(p []byte) (int, error) {
 // A hijacked connection is written without net/http.
 type hijacked struct {
 	net.Conn
-	timeout time.Duration
+	deadlines
 }
 
-func (h hijacked) Write(p []byte) (int, error) {
-	return writeSlices(p, h.timeout, h.SetWriteDeadline, h.Conn.Write)
+func (h *hijacked) Write(p []byte) (int, error) { return h.writeSlices(p, h.Conn.Write) }
+
+// deadlines gives each piece of a write its time, until a last moment is set.
+type deadlines struct {
+	timeout time.Duration
+	set     func(time.Time) error
+
+	mu      sync.Mutex
+	last    time.Time // of any write; zero: none is known yet
+	writing bool
+}
+
+// endBy sets the last moment, also for a write that has begun.
+func (d *deadlines) endBy(last time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last = last
+	if d.writing {
+		_ = d.set(last) // the write had one before, so this cannot be unsupported
+	}
+}
+
+func (d *deadlines) begin() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.writing = true
+	if !d.last.IsZero() {
+		return d.set(d.last)
+	}
+	return d.set(time.Now().Add(d.timeout))
+}
+
+func (d *deadlines) done() {
+	d.mu.Lock()
+	d.writing = false
+	d.mu.Unlock()
 }
 
 // writeSlices writes p in pieces that each have a deadline of their own.
-func writeSlices(p []byte, timeout time.Duration, deadline func(time.Time) error, write func([]byte) (int, error)) (n int, err error) {
+func (d *deadlines) writeSlices(p []byte, write func([]byte) (int, error)) (n int, err error) {
+	defer d.done()
 	for n < len(p) {
-		if err := deadline(time.Now().Add(timeout)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		if err := d.begin(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return n, fmt.Errorf("sse: set write deadline: %w", err)
 		}
 		m, err := write(p[n:min(n+maxWrite, len(p))])
@@ -76,15 +113,15 @@ func writeSlices(p []byte, timeout time.Duration, deadline func(time.Time) error
 // hijack takes the connection off net/http and starts the response on it. The
 // body ends with the connection: every client understands that, and a stream
 // that is cut needs no other mark, for its frames say where they end.
-func hijack(w http.ResponseWriter, timeout time.Duration) (hijacked, error) {
+func hijack(w http.ResponseWriter, timeout time.Duration) (*hijacked, error) {
 	// The buffers that come with the connection hold nothing that matters: a
 	// client that has asked for a stream sends no more on this connection.
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return hijacked{}, err
+		return nil, err
 	}
 	limitSendBuffer(conn)
-	return hijacked{Conn: conn, timeout: timeout}, nil
+	return &hijacked{Conn: conn, deadlines: deadlines{timeout: timeout, set: conn.SetWriteDeadline}}, nil
 }
 
 func limitSendBuffer(conn net.Conn) {

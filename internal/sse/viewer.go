@@ -24,6 +24,10 @@ const maxIgnored = 4 << 10
 // maxKept is the largest buffer that goes back to the pool.
 const maxKept = 4 * maxWrite
 
+// lastWords is what a client may take to accept what is left for it when its
+// credentials have ended.
+const lastWords = time.Second
+
 // A Source says what a stream shows.
 type Source struct {
 	Session runnel.SessionID
@@ -38,23 +42,36 @@ type Source struct {
 // A viewer is one open stream.
 type viewer struct {
 	set    *Viewers
-	out    io.Writer
+	out    link
 	conn   net.Conn // nil unless it was taken off net/http
 	src    Source
 	cancel context.CancelCauseFunc
 }
 
+// A link is the way to a client.
+type link interface {
+	io.Writer
+	endBy(last time.Time) // sets the last moment of any write
+}
+
 // run copies the session to the client until either side ends. The error is nil
 // if the stream was complete.
 func (v *viewer) run(ctx context.Context, head []byte) error {
-	if _, err := v.out.Write(v.set.appendPreamble(head)); err != nil {
+	// A client that does not read must not keep what it may no longer have.
+	stop := context.AfterFunc(ctx, func() {
+		if withdrawn(context.Cause(ctx)) {
+			v.out.endBy(time.Now().Add(lastWords))
+		}
+	})
+	defer stop()
+	if err := v.write(ctx, v.set.appendPreamble(head)); err != nil {
 		return err
 	}
-	done, err := v.forward(v.src.First)
+	done, err := v.forward(ctx, v.src.First)
 	v.src.First = nil
 	for !done && err == nil {
 		if done, err = v.copy(ctx); !done && err == nil {
-			_, err = io.WriteString(v.out, ": ping\n\n")
+			err = v.write(ctx, []byte(": ping\n\n"))
 		}
 	}
 	return err
@@ -70,12 +87,12 @@ func (v *viewer) copy(ctx context.Context) (done bool, err error) {
 		events, err := v.set.sessions.Read(beat, v.src.Session, v.src.After)
 		switch {
 		case err == nil:
-			if done, err := v.forward(events); done || err != nil {
+			if done, err := v.forward(ctx, events); done || err != nil {
 				return done, err
 			}
 			v.observe(events, asked)
 		case ctx.Err() != nil:
-			return false, v.end(context.Cause(ctx))
+			return false, v.end(ctx)
 		case beat.Err() != nil:
 			return false, nil
 		default:
@@ -87,7 +104,7 @@ func (v *viewer) copy(ctx context.Context) (done bool, err error) {
 
 // forward writes events, many at a time, and reports whether the stream is
 // complete.
-func (v *viewer) forward(events []runnel.Event) (done bool, err error) {
+func (v *viewer) forward(ctx context.Context, events []runnel.Event) (done bool, err error) {
 	pooled := v.set.buffer()
 	buf := (*pooled)[:0]
 	defer func() {
@@ -110,16 +127,29 @@ func (v *viewer) forward(events []runnel.Event) (done bool, err error) {
 			break
 		}
 		if len(buf) >= maxWrite {
-			if _, err := v.out.Write(buf); err != nil {
+			if err := v.write(ctx, buf); err != nil {
 				return false, err
 			}
 			buf = buf[:0]
 		}
 	}
 	if len(buf) > 0 {
-		_, err = v.out.Write(buf)
+		err = v.write(ctx, buf)
 	}
 	return done, err
+}
+
+// write writes whole frames, unless the stream has been ended.
+func (v *viewer) write(ctx context.Context, frames []byte) error {
+	if ctx.Err() != nil {
+		return v.end(ctx)
+	}
+	_, err := v.out.Write(frames)
+	if cause := context.Cause(ctx); err != nil && withdrawn(cause) {
+		v.report(ctx, cause) // there may be half a frame on the wire: nothing can follow
+		return cause
+	}
+	return err
 }
 
 // observe reports the delay of the newest event, if it was stored while the
@@ -133,18 +163,34 @@ func (v *viewer) observe(events []runnel.Event, asked time.Time) {
 	}
 }
 
-// end takes leave of a client whose stream is ended from outside.
-func (v *viewer) end(cause error) error {
-	if errors.Is(cause, errEnding) {
+// end takes leave of a client whose stream is ended from outside, and returns
+// why it is.
+func (v *viewer) end(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errEnding):
 		// What cannot be said any more cannot be helped either.
 		_, _ = v.out.Write(AppendRetry(nil, rand.N(v.set.cfg.DrainSpread)))
+	case withdrawn(cause):
+		v.fail(ctx, cause)
 	}
 	return cause
+}
+
+// withdrawn reports whether a stream is ended by something to tell its client:
+// that its credentials are no longer good.
+func withdrawn(cause error) bool {
+	_, ok := errors.AsType[*runnel.Error](cause)
+	return ok
 }
 
 // fail says on the stream why it ends early.
 func (v *viewer) fail(ctx context.Context, err error) {
 	_, _ = v.out.Write(AppendError(nil, err))
+	v.report(ctx, err)
+}
+
+func (v *viewer) report(ctx context.Context, err error) {
 	level := slog.LevelDebug
 	if kind := runnel.KindOf(err); kind == runnel.Internal || kind == runnel.Unavailable {
 		level = slog.LevelWarn

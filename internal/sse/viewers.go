@@ -28,6 +28,12 @@ type Config struct {
 	Retry        time.Duration // before a client reconnects, give or take a half: 2 s
 	DrainSpread  time.Duration // over which clients reconnect when the server stops: 10 s
 
+	// Bind returns a context for a stream that outlives its request: it carries
+	// the caller, and ends when the caller's credentials do. If its cause is a
+	// [*runnel.Error] the client is told. Nil: it ends when the request's own
+	// context has its deadline.
+	Bind func(context.Context, *runnel.Principal) (context.Context, context.CancelFunc)
+
 	Logger *slog.Logger        // discards
 	Lag    func(time.Duration) // told how long after being stored an event was written
 	Failed func(runnel.Kind)   // told why a stream ended early
@@ -86,8 +92,8 @@ func (vs *Viewers) Len() int {
 // where it can, on HTTP/1.1, and goes on when Serve has returned; every other
 // has ended by then.
 //
-// A detached stream keeps the caller's [runnel.Principal] and the deadline of
-// the request's context, and nothing else of the request.
+// A detached stream keeps the caller, by [Config.Bind], and nothing else of the
+// request. Each stream ends when its context does.
 func (vs *Viewers) Serve(w http.ResponseWriter, r *http.Request, src Source) {
 	SetHeader(w.Header())
 	if r.Method == http.MethodHead {
@@ -133,16 +139,11 @@ func (vs *Viewers) detach(w http.ResponseWriter, r *http.Request, v *viewer) boo
 	var head bytes.Buffer
 	_ = writeHead(&head, w.Header()) // cannot fail
 
-	// The request's context ends with the handler, and would keep the request.
-	ctx := runnel.WithPrincipal(context.Background(), runnel.PrincipalFrom(r.Context()))
-	stop := func() {}
-	if expiry, ok := r.Context().Deadline(); ok {
-		ctx, stop = context.WithDeadline(ctx, expiry)
-	}
+	ctx, release := vs.bind(r.Context())
 	ctx, v.cancel = context.WithCancelCause(ctx)
 	end := func() {
 		v.cancel(nil)
-		stop()
+		release()
 		_ = conn.Close()
 	}
 	if !vs.add(v) {
@@ -158,6 +159,20 @@ func (vs *Viewers) detach(w http.ResponseWriter, r *http.Request, v *viewer) boo
 		vs.done(ctx, v, v.run(ctx, head.Bytes()))
 	}()
 	return true
+}
+
+// bind returns the context of a stream that leaves the request: that one's own
+// ends with the handler, and would keep the request.
+func (vs *Viewers) bind(request context.Context) (context.Context, context.CancelFunc) {
+	caller := runnel.PrincipalFrom(request)
+	if vs.cfg.Bind != nil {
+		return vs.cfg.Bind(context.Background(), caller)
+	}
+	ctx := runnel.WithPrincipal(context.Background(), caller)
+	if expiry, ok := request.Deadline(); ok {
+		return context.WithDeadline(ctx, expiry)
+	}
+	return ctx, func() {}
 }
 
 // refuse tells a client who comes while the server stops to come back. It is

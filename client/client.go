@@ -26,14 +26,21 @@ const (
 type Client struct {
 	base   *url.URL
 	http   *http.Client
+	apiKey string
 	notify func(err error, wait time.Duration)
 }
 
 // An Option changes how a [Client] works.
 type Option func(*Client)
 
+// WithAPIKey shows the gateway an API key or a token with every request, as
+// Authorization: Bearer. Empty is none.
+func WithAPIKey(key string) Option {
+	return func(c *Client) { c.apiKey = key }
+}
+
 // WithHTTPClient uses h in place of [http.DefaultClient], for example to
-// authenticate. A time-out of h would end streams, so it should have none.
+// authenticate in another way. A time-out of h would end streams, so it should have none.
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) { c.http = h }
 }
@@ -164,6 +171,9 @@ func (c *Client) send(ctx context.Context, method string, header http.Header, bo
 		return nil, err
 	}
 	maps.Copy(req.Header, header)
+	if c.apiKey != "" {
+		req.Header.Set("Authorization", "Bearer "+c.apiKey)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, unreachable(err)

@@ -14,10 +14,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/client"
 	"github.com/runnelhq/runnel/internal/app"
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/sse"
 )
 
 // protected returns the settings of a node with one API key, and the key.
@@ -196,5 +199,106 @@ func TestReloadKeepsTheDoorShut(t *testing.T) {
 	node.Reload(func() (*config.Config, error) { return &next, nil })
 	if !strings.Contains(log.String(), "can be reached from other machines") {
 		t.Errorf("the keys are gone:\n%s", log.String())
+	}
+}
+
+// follow opens the event stream of a session and returns it behind its head.
+func (c caller) follow(t *testing.T, key string) *sse.Reader {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/v1/sessions/s/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Api-Key", key)
+	resp, err := c.web.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("the stream is refused: %s", resp.Status)
+	}
+	return sse.NewReader(resp.Body, 1<<20)
+}
+
+// ended reads a stream to its end, which must say that the credentials are no
+// longer good, and returns when it came.
+func ended(t *testing.T, frames *sse.Reader) time.Time {
+	t.Helper()
+	last := ""
+	for {
+		f, err := frames.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = string(f.Type) + string(f.Data)
+	}
+	if !strings.HasPrefix(last, `error{"kind":"unauthenticated"`) {
+		t.Errorf("the stream ends with %s", last)
+	}
+	return time.Now()
+}
+
+// An open stream ends when the credentials that opened it do; what it showed
+// goes on.
+func TestStreamsEndWithTheirCredentials(t *testing.T) {
+	t.Parallel()
+	const life = time.Second
+	cfg, gone := protected(t)
+	other, hash, err := auth.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, shortHash, err := auth.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Model = []string{"echo?ttft=0s&tps=50&tokens=150"}
+	cfg.Keys = append(cfg.Keys, auth.Key{Name: "other", Hash: hash})
+	node, _ := start(t, cfg)
+	defer func() {
+		if err := node.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := newCaller(t, "http://"+node.Addr().String())
+	api, err := client.New(c.url, client.WithHTTPClient(c.web), client.WithAPIKey(other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := api.Submit(t.Context(), "s", client.Prompt{Text: "hello"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	stream := c.follow(t, gone)
+	if _, err := stream.Next(); err != nil {
+		t.Fatal(err)
+	}
+	expires := time.Now().Add(life)
+	next := cfg
+	next.Keys = []auth.Key{cfg.Keys[1], {Name: "short", Hash: shortHash, Expires: expires}}
+	reloaded := time.Now()
+	node.Reload(func() (*config.Config, error) { return &next, nil })
+	expiring := c.follow(t, short)
+	if took := ended(t, stream).Sub(reloaded); took > time.Second {
+		t.Errorf("the stream of the key that is gone ended after %v", took)
+	}
+	if late := ended(t, expiring).Sub(expires); late < 0 || late > time.Second {
+		t.Errorf("the stream of the key that expires ended %v after it", late)
+	}
+
+	var answer client.Answer
+	for ev, err := range api.Follow(t.Context(), receipt) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Apply(ev)
+	}
+	if answer.State != runnel.Done {
+		t.Errorf("the generation is %s", answer.State)
 	}
 }

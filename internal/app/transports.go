@@ -15,7 +15,7 @@ func (a *App) doors() []server.Door {
 	stream := func(transport string) sse.Config {
 		return sse.Config{
 			Heartbeat: cfg.Heartbeat, WriteTimeout: cfg.WriteTimeout,
-			Lag: metrics.LogLag, Failed: metrics.Failed(transport),
+			Bind: a.access.auth.Bind, Lag: metrics.LogLag, Failed: metrics.Failed(transport),
 		}
 	}
 	native := httpapi.New(sessions, httpapi.Config{MaxPrompt: int(cfg.MaxPrompt), Stream: stream("http"), Logger: log})

@@ -120,9 +120,6 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if err := e.beginEpoch(ctx); err != nil {
 		return err
 	}
-	if err := e.tails.listen(); err != nil {
-		return err
-	}
 	running, stop := context.WithCancel(context.Background())
 	e.stop = stop
 	e.tails.start(running, &e.wg)

@@ -31,13 +31,19 @@ func (e *Engine) Purge(ctx context.Context, upTo runnel.Seq) error {
 // LogEnd returns the last sequence of the log.
 func (e *Engine) LogEnd(ctx context.Context) (uint64, error) { return e.logEnd(ctx) }
 
-// Deafen drops what is delivered live to an embedded engine from now on, and
-// returns a function that ends that.
-func (e *Engine) Deafen() (hearAgain func() error, err error) {
-	if err := e.tails.everything.Unsubscribe(); err != nil {
-		return nil, err
+// StoreUnheard stores ev, and no reader of an embedded engine is told, as if
+// live delivery had lost it.
+func (e *Engine) StoreUnheard(ctx context.Context, ev runnel.Event) (runnel.Cursor, error) {
+	a := appender{engine: e, subject: logPrefix + token(string(ev.Session))}
+	if err := a.begin(ctx); err != nil {
+		return runnel.Cursor{}, err
 	}
-	return e.tails.listen, nil
+	body, err := wire.Append(nil, &ev)
+	if err != nil {
+		return runnel.Cursor{}, err
+	}
+	seq, err := e.conn.publish(ctx, a.subject, body, a.last, nil)
+	return e.epochs.Load().cursor(runnel.Seq(seq)), err
 }
 
 // StoreUnanswered stores ev as w would, and leaves w as if the acknowledgement

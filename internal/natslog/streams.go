@@ -48,8 +48,6 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			Name:     logStream,
 			Subjects: []string{logPrefix + "*", indexPrefix + "*"},
 			MaxAge:   c.Retention,
-			// Stored first, delivered then: what a reader sees has its number.
-			RePublish: &jetstream.RePublish{Source: logPrefix + ">", Destination: livePrefix + ">"},
 		},
 		{
 			Name:              turnStream,
@@ -71,7 +69,11 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			MaxMsgsPerSubject: 1,
 		},
 	}
-	if !remote {
+	if remote {
+		// Stored first, delivered then: what a reader sees has its number. An
+		// embedded engine knows of every event without being told: it stored it.
+		all[1].RePublish = &jetstream.RePublish{Source: logPrefix + ">", Destination: livePrefix + ">"}
+	} else {
 		// Events are written behind the acknowledgement: a sync for each would
 		// cost ten times as much. Epochs make up for it.
 		all[1].PersistMode = jetstream.AsyncPersistMode

@@ -72,8 +72,8 @@ func (v *view) after(pos uint64) []runnel.Event {
 }
 
 // open makes the tail ready unless it is. First it subscribes and then it looks
-// where the session ends, so that no event falls in between. An embedded
-// engine has one subscription for all sessions.
+// where the session ends, so that no event falls in between. The tails of an
+// embedded engine need no subscription: see [tails.stored].
 func (t *tail) open(ctx context.Context) error {
 	if t.view.Load() != nil {
 		return nil

@@ -36,9 +36,7 @@ const (
 type tails struct {
 	engine *Engine
 	log    *slog.Logger
-	live   chan *nats.Msg // every subscription delivers into it
-
-	everything *nats.Subscription // nil unless the engine is embedded
+	live   chan *nats.Msg // every tail's subscription delivers into it
 
 	behind  atomic.Uint64
 	gaps    atomic.Uint64
@@ -61,15 +59,6 @@ func newTails(e *Engine) *tails {
 		repairs:   repairs{wake: make(chan struct{}, repairers)},
 		all:       make(map[string]*tail),
 	}
-}
-
-// listen subscribes to all sessions if the engine is embedded: every event is
-// made here, and one subscription costs less than one for each tail.
-func (ts *tails) listen() (err error) {
-	if !ts.engine.conn.remote {
-		ts.everything, err = ts.engine.conn.reads.ChanSubscribe(livePrefix+"*", ts.live)
-	}
-	return err
 }
 
 // start starts the goroutines. They end when ctx is done.
@@ -159,10 +148,23 @@ func (ts *tails) dispatch(ctx context.Context) {
 	}
 }
 
-func (ts *tails) hear(m *nats.Msg) {
+// stored hands an event that this process has stored to its tail. Readers of an
+// embedded engine get all they get live from here: nobody else stores any.
+func (ts *tails) stored(subject string, seq, prev uint64, body []byte) {
+	if t := ts.get(subject[len(logPrefix):]); t != nil {
+		t.hear(seq, prev, message{time: time.Now(), data: body})
+	}
+}
+
+// get returns a session's tail; nil if it has no readers here.
+func (ts *tails) get(tok string) *tail {
 	ts.mu.RLock()
-	t := ts.all[m.Subject[len(livePrefix):]]
-	ts.mu.RUnlock()
+	defer ts.mu.RUnlock()
+	return ts.all[tok]
+}
+
+func (ts *tails) hear(m *nats.Msg) {
+	t := ts.get(m.Subject[len(livePrefix):])
 	if t == nil {
 		return // nobody reads this session here
 	}

@@ -26,6 +26,7 @@ type appender struct {
 	engine  *Engine
 	subject string
 	last    uint64 // what the subject ended with when we last knew
+	before  uint64 // and before that
 	// unsure are bodies of which one may have been stored after last: their
 	// publication was not answered.
 	unsure [][]byte
@@ -53,6 +54,9 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 		seq, err := a.try(ctx, body, check)
 		if err == nil && seq > 0 {
 			a.engine.reached(seq)
+			if !a.engine.conn.remote {
+				a.engine.tails.stored(a.subject, seq, a.before, body)
+			}
 			return known.cursor(runnel.Seq(seq)), nil
 		}
 		switch late := time.Now().After(end); {
@@ -74,7 +78,7 @@ func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Even
 	case err == nil:
 		// Had an unsure one been stored, this would be a conflict; now none
 		// ever will be.
-		a.last, a.unsure = seq, nil
+		a.before, a.last, a.unsure = a.last, seq, nil
 	case errors.Is(err, errConflict):
 		return a.catchUp(ctx, body, check)
 	case errors.Is(err, errNoAnswer), ctx.Err() != nil:
@@ -101,7 +105,7 @@ func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.
 	}
 	for _, m := range found {
 		ours := m.prev == a.last && a.isUnsure(m.data)
-		a.last, a.unsure = m.seq, nil
+		a.before, a.last, a.unsure = a.last, m.seq, nil
 		if ours && bytes.Equal(m.data, body) {
 			return m.seq, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 
@@ -112,4 +113,35 @@ func TestCancelAndTranscript(t *testing.T) {
 			t.Errorf("got %+v, %v", tr, err)
 		}
 	})
+}
+
+// The key goes along with calls and streams; without one nothing does.
+func TestAPIKey(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{"": "", "rnl_1": "Bearer rnl_1"} {
+		seen := make(chan string, 1)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen <- r.Header.Get("Authorization")
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		c, err := client.New(server.URL, client.WithHTTPClient(server.Client()), client.WithAPIKey(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Transcript(t.Context(), "s"); runnel.KindOf(err) != runnel.Unauthenticated {
+			t.Errorf("the call: %v", err)
+		}
+		if got := <-seen; got != want {
+			t.Errorf("the call showed %q, want %q", got, want)
+		}
+		for _, err := range c.Stream(t.Context(), "s", runnel.Cursor{}) {
+			if runnel.KindOf(err) != runnel.Unauthenticated {
+				t.Errorf("the stream: %v", err)
+			}
+		}
+		if got := <-seen; got != want {
+			t.Errorf("the stream showed %q, want %q", got, want)
+		}
+		server.Close()
+	}
 }

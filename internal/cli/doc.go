@@ -4,7 +4,7 @@
 //   - cli.go: the commands, errors and exit codes
 //   - settings.go: a flag for every setting of the configuration
 //   - help.go: how --help looks
-//   - serve.go, config.go, bench.go, version.go, completion.go: one command each
+//   - serve.go, config.go, key.go, bench.go, version.go, completion.go: one command each
 //   - chat.go, repl.go, tail.go: the commands that talk to a gateway; client.go
 //     has what they share, printer.go and status.go what they show
 //

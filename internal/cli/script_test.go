@@ -34,6 +34,7 @@ const patience = 20 * time.Second
 //	                        in gateway.log
 //	gateway stop            send SIGTERM and wait; with ! it must fail
 //	gateway kill            send SIGKILL
+//	gateway reload          send SIGHUP and wait until the log says what came of it
 //	await SESSION TYPE      wait until the session has an event of this type
 //	follow NAME args...     run runnel in the background
 //	until NAME PATTERN      read its output up to a line that matches
@@ -73,7 +74,7 @@ var ready = regexp.MustCompile(`is ready at http://(\S+)`)
 
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
-		ts.Fatalf("usage: gateway start [flags] | stop | kill")
+		ts.Fatalf("usage: gateway start [flags] | stop | kill | reload")
 	}
 	n := ts.Value(nodeKey{}).(*node)
 	switch args[0] {
@@ -81,6 +82,8 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		n.start(ts, args[1:])
 	case "kill":
 		n.kill()
+	case "reload":
+		n.reload(ts)
 	case "stop":
 		ts.Check(n.cmd.Process.Signal(syscall.SIGTERM))
 		err := n.cmd.Wait()
@@ -136,6 +139,20 @@ func (n *node) start(ts *testscript.TestScript, flags []string) {
 	})
 }
 
+func (n *node) reload(ts *testscript.TestScript) {
+	outcome := regexp.MustCompile(`configuration (reloaded|is refused)`)
+	seen := func() int { return len(outcome.FindAllString(ts.ReadFile("gateway.log"), -1)) }
+	before := seen()
+	ts.Check(n.cmd.Process.Signal(syscall.SIGHUP))
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for giveUp := time.Now().Add(patience); seen() == before; <-tick.C {
+		if time.Now().After(giveUp) {
+			ts.Fatalf("the gateway did not reload:\n%s", ts.ReadFile("gateway.log"))
+		}
+	}
+}
+
 func (n *node) kill() {
 	if n.cmd != nil {
 		_ = n.cmd.Process.Kill()
@@ -176,7 +193,7 @@ func follow(ts *testscript.TestScript, _ bool, args []string) {
 	binary, err := exec.LookPath("runnel")
 	ts.Check(err)
 	f := &follower{cmd: exec.Command(binary, args[1:]...)}
-	f.cmd.Env = []string{"RUNNEL_SERVER=" + ts.Getenv("RUNNEL_SERVER")}
+	f.cmd.Env = []string{"RUNNEL_SERVER=" + ts.Getenv("RUNNEL_SERVER"), "RUNNEL_API_KEY=" + ts.Getenv("RUNNEL_API_KEY")}
 	out, err := f.cmd.StdoutPipe()
 	ts.Check(err)
 	f.lines = bufio.NewReader(out)

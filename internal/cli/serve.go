@@ -33,17 +33,26 @@ Examples:
     runnel serve
     runnel serve --model openai/gpt-5-mini,ollama/llama3.2
     runnel serve --model 'echo?ttft=500ms&tps=20' --listen 127.0.0.1:0
-    runnel serve --config runnel.yaml`
+    runnel serve --config runnel.yaml
+
+At a SIGHUP the file is read again, and credentials that it names no longer are withdrawn at once. The other settings need a restart.`
 }
 
 // Run runs a node until a signal comes. The first one lets running generations
 // finish, a second one does not.
 func (c *serveCommand) Run(std IO, model *kong.Application) error {
-	cfg, err := c.settings.load(c.ConfigFile, std.Environ, variables(model))
+	load := func() (*config.Config, error) {
+		loaded, err := c.settings.load(c.ConfigFile, std.Environ, variables(model))
+		if err != nil {
+			return nil, err
+		}
+		return &loaded.Config, nil
+	}
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
-	node, err := app.New(cfg.Config, std.Err)
+	node, err := app.New(*cfg, std.Err)
 	if err != nil {
 		return usageError{err}
 	}
@@ -52,19 +61,34 @@ func (c *serveCommand) Run(std IO, model *kong.Application) error {
 	signals := make(chan os.Signal, 2) // the first, and the impatient second
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1) // one more that comes meanwhile means the same
+	if c.ConfigFile != "" {
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+	}
 	if err := node.Start(context.Background()); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("%s is in use, perhaps by another gateway; choose another address with --listen", cfg.Listen)
 		}
 		return err
 	}
-	greet(std.Err, node, &cfg.Config)
-
-	select {
-	case s := <-signals:
-		fmt.Fprintf(std.Err, "runnel: %v: waiting up to %v for running generations; again to end at once\n", s, cfg.DrainTimeout)
-	case <-node.Done():
+	greet(std.Err, node, cfg)
+	for running := true; running; {
+		select {
+		case <-hangups:
+			node.Reload(load)
+			continue
+		case s := <-signals:
+			fmt.Fprintf(std.Err, "runnel: %v: waiting up to %v for running generations; again to end at once\n", s, cfg.DrainTimeout)
+		case <-node.Done():
+		}
+		running = false
 	}
+	return stop(node, signals)
+}
+
+// stop ends the node; a signal ends the wait for it.
+func stop(node *app.App, signals <-chan os.Signal) error {
 	stopped := make(chan error, 1) // so that the sender can end if nobody waits
 	go func() { stopped <- node.Stop() }()
 	select {
@@ -85,17 +109,20 @@ func greet(w io.Writer, node *app.App, cfg *config.Config) {
 	if len(cfg.NATSURL) > 0 {
 		storage = fmt.Sprintf("%d NATS server(s)", len(cfg.NATSURL))
 	}
-	url := "http://" + reachable(node.Addr())
+	url, credentials := "http://"+reachable(node.Addr()), ""
+	if cfg.Authenticates() {
+		credentials = ` -H "Authorization: Bearer $RUNNEL_API_KEY"`
+	}
 	fmt.Fprintf(w, `Runnel %s is ready at %s
   models      %s
   data        %s
   durability  %s
 
 Try it:
-  curl -N %s/v1/sessions/demo/prompts -H 'Accept: text/event-stream' --json '{"prompt":"Hello"}'
+  curl -N %s/v1/sessions/demo/prompts%s -H 'Accept: text/event-stream' --json '{"prompt":"Hello"}'
   runnel chat%s
 
-`, version(), url, strings.Join(node.Models(), ", "), storage, node.Durability(), url, serverFlag(url))
+`, version(), url, strings.Join(node.Models(), ", "), storage, node.Durability(), url, credentials, serverFlag(url))
 }
 
 // reachable returns an address to connect to; one that listens everywhere is

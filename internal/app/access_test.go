@@ -138,6 +138,45 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// A user's session is hidden from another one, and grants are kept.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	cfg, service := protected(t)
+	keys := map[string]string{}
+	for _, name := range []string{"ada", "bob", "reader"} {
+		key, hash, err := auth.NewKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[name] = key
+		cfg.Keys = append(cfg.Keys, auth.Key{Name: name, Hash: hash, User: name != "reader"})
+	}
+	cfg.Keys[3].Grants = []auth.Grant{{Actions: []runnel.Action{runnel.Read}}}
+	node, _ := start(t, cfg)
+	defer func() {
+		if err := node.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := newCaller(t, "http://"+node.Addr().String())
+	submit := func(key string) int {
+		return c.status(t, "POST", "/v1/sessions/s/prompts", `{"prompt":"hello"}`, with("X-Api-Key", key))
+	}
+	for _, tt := range []struct {
+		who, key string
+		want     int
+	}{
+		{"its first user", keys["ada"], 202},
+		{"another user", keys["bob"], 404},
+		{"a service", service, 202},
+		{"a service that may only read", keys["reader"], 403},
+	} {
+		if got := submit(tt.key); got != tt.want {
+			t.Errorf("%s gets %d, want %d", tt.who, got, tt.want)
+		}
+	}
+}
+
 func TestReload(t *testing.T) {
 	t.Parallel()
 	cfg, key := protected(t)

@@ -18,8 +18,9 @@
 // appending a compare-and-swap, and a chain of what is stored.
 //
 // A reader asks the session's tail, one per node, which holds the latest events
-// and is fed by the stream's republished messages. A reader that is further
-// behind reads the stream itself.
+// and is fed by this process's writers or, if others write too, by the messages
+// that the stream republishes. A reader that is further behind reads the stream
+// itself.
 //
 // The files: engine.go opens and closes; embedded.go and remote.go are the two
 // kinds of server; streams.go and subject.go say what is stored where; conn.go

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/wire"
@@ -57,6 +58,23 @@ func StoreUnanswered(ctx context.Context, w runnel.Writer, ev runnel.Event) erro
 	a.unsure = append(a.unsure, body)
 	_, err = a.engine.conn.publish(ctx, a.subject, body, a.last, nil)
 	return err
+}
+
+// RepairAtOnce has a session's tail mended by many repairers at once.
+func (e *Engine) RepairAtOnce(ctx context.Context, id runnel.SessionID) error {
+	t := e.tails.get(token(string(id)))
+	end, err := e.logEnd(ctx)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.stale, t.want = true, end
+	t.mu.Unlock()
+	var g errgroup.Group
+	for range 16 {
+		g.Go(func() error { return t.catchUp(ctx) })
+	}
+	return g.Wait()
 }
 
 // Tick advances the clocks of all tails by a second.

@@ -132,6 +132,7 @@ func (t *tail) catchUp(ctx context.Context) error {
 		t.mu.Lock()
 		switch {
 		case t.ended:
+		case t.last != pos: // another repairer was faster: a slow read, and the clock asked again
 		case h.last == 0: // what was missing has expired
 			t.last = t.want
 			t.window(view{base: t.want}, -t.bytes)

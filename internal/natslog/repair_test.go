@@ -250,3 +250,19 @@ func TestUnansweredAppend(t *testing.T) {
 	write("5") // means it
 	want(t, e, "s", runnel.Cursor{}, "0", "1", "2", "3", "4", "5", "5")
 }
+
+// TestRepairersDoNotRepeat has two repairers read the same stretch: the second
+// must not add it once more.
+func TestRepairersDoNotRepeat(t *testing.T) {
+	t.Parallel()
+	e := open(t, natslog.Config{Dir: t.TempDir()})
+	first := put(t, e, "s", "0")
+	put(t, e, "s", "1")
+	want(t, e, "s", first, "1")
+	unheard(t, e, "s", "2", "3")
+	if err := e.RepairAtOnce(t.Context(), "s"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, e, "s", "4")
+	want(t, e, "s", first, "1", "2", "3", "4")
+}

@@ -21,6 +21,8 @@ const (
 	maxPiped = 8 << 20
 	// stopTimeout bounds what asking for a stop may take.
 	stopTimeout = 5 * time.Second
+	// linger is how much longer than the user a submission waits for its receipt.
+	linger = time.Second
 )
 
 type chatCommand struct {
@@ -105,7 +107,9 @@ func (t *talk) ask(text string) error {
 	t.status.spin("waiting")
 	p := t.prompt
 	p.Text = text
-	receipt, err := t.client.Submit(ctx, t.session, p)
+	submitting, cancel := lingering(ctx)
+	defer cancel()
+	receipt, err := t.client.Submit(submitting, t.session, p)
 	if err == nil {
 		err = t.follow(ctx, receipt)
 		if ctx.Err() != nil {
@@ -116,6 +120,17 @@ func (t *talk) ask(text string) error {
 		return errInterrupted
 	}
 	return err
+}
+
+// lingering returns a context that ends a moment after ctx: what the gateway has
+// accepted meanwhile can be stopped with its receipt only.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(linger, cancel) })
+	return late, func() {
+		stop()
+		cancel()
+	}
 }
 
 func (t *talk) follow(ctx context.Context, r runnel.Receipt) error {

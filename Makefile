@@ -3,8 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 export CGO_ENABLED ?= 0
 
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
@@ -17,7 +16,7 @@ run: build ## serve with the echo model on 127.0.0.1:8080
 	./bin/runnel serve
 
 build: ## build bin/runnel
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/runnel ./cmd/runnel
+	$(GO) build -buildvcs=auto -trimpath -ldflags '$(LDFLAGS)' -o bin/runnel ./cmd/runnel
 
 test: ## run all tests that need nothing but Go
 	$(GO) test -timeout 10m ./...

@@ -154,7 +154,9 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 		"status 500": func(w *world) {
 			w.at(keysURL, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500); _, _ = rw.Write(good) })
 		},
-		"redirect": func(w *world) { w.at(keysURL, http.RedirectHandler("https://evil.example/keys", http.StatusFound).ServeHTTP) },
+		"redirect": func(w *world) {
+			w.at(keysURL, http.RedirectHandler("https://evil.example/keys", http.StatusFound).ServeHTTP)
+		},
 		"another's document": func(w *world) {
 			w.at(discoveryURL, serve([]byte(`{"issuer":"https://evil.example","jwks_uri":"`+keysURL+`"}`)))
 		},

@@ -32,6 +32,10 @@ type Log interface {
 	// End returns the position of the session's last event; one before its
 	// first event if it has none.
 	End(ctx context.Context, id SessionID) (Cursor, error)
+
+	// Empty reports whether the log keeps no event of the session, so that End
+	// is not the position of one, and reading up to it would wait.
+	Empty(ctx context.Context, id SessionID) (bool, error)
 }
 
 // A Writer appends the events of one attempt of one generation. It is used by

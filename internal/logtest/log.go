@@ -236,12 +236,21 @@ func testEnd(t *testing.T, e runnel.Engine) {
 		}
 		return c
 	}
+	isEmpty := func(want bool) {
+		t.Helper()
+		if got, err := e.Empty(ctx, id); err != nil || got != want {
+			t.Errorf("Empty = %v, %v, want %v", got, err, want)
+		}
+	}
 	empty := end()
+	isEmpty(true)
 	wantBlocked(t, e, id, empty)
 	mustAppend(t, e, newSession(), "of another session")
 	if got := end(); got != empty {
 		t.Errorf("another session moved the end from %s to %s", empty, got)
 	}
+	isEmpty(true)
+	defer isEmpty(false)
 	for i, c := range mustAppend(t, e, id, "0", "1", "2") {
 		if c.Epoch != empty.Epoch || c.Seq <= empty.Seq {
 			t.Errorf("event %d is at %s, want it after %s", i, c, empty)

@@ -146,6 +146,16 @@ func (e *Engine) check(after runnel.Cursor) error {
 	return nil
 }
 
+// Empty implements [runnel.Log].
+func (e *Engine) Empty(ctx context.Context, id runnel.SessionID) (bool, error) {
+	if err := e.lock(ctx); err != nil {
+		return false, err
+	}
+	defer e.mu.Unlock()
+	s := e.streams[id]
+	return s == nil || len(s.events) == 0, nil
+}
+
 // End implements [runnel.Log].
 func (e *Engine) End(ctx context.Context, id runnel.SessionID) (runnel.Cursor, error) {
 	if err := e.lock(ctx); err != nil {

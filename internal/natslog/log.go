@@ -37,6 +37,18 @@ func (e *Engine) End(ctx context.Context, id runnel.SessionID) (runnel.Cursor, e
 	return known.cursor(runnel.Seq(end)), nil
 }
 
+// Empty implements [runnel.Log].
+func (e *Engine) Empty(ctx context.Context, id runnel.SessionID) (bool, error) {
+	_, err := e.conn.last(ctx, logStream, logPrefix+token(string(id)))
+	if errors.Is(err, errNone) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fail(err, "look for events of %s", id)
+	}
+	return false, nil
+}
+
 // Read implements [runnel.Log].
 func (e *Engine) Read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error) {
 	events, err := e.read(ctx, id, after)

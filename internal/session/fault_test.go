@@ -394,3 +394,36 @@ func TestResetOfAnotherLog(t *testing.T) {
 		t.Errorf("an empty session gave %s, %v", shape(events), err)
 	}
 }
+
+// A crash may take everything that the log had of a session whose turn stands,
+// while the log goes on further than where the session began. Neither the next
+// start nor a reader may wait for events that will never come.
+func TestRecoverWhenTheWholeSessionIsLost(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	engine := memlog.New()
+	if _, err := engine.Append(ctx, runnel.Event{Session: "other", Generation: "g", Type: runnel.EventDelta, Text: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, engine, only(says(0, "abc")), session.Config{})
+	before := n.await(t, n.submit(t, ask("hi")))
+	if err := n.stop(); err != nil {
+		t.Fatal(err)
+	}
+	engine.Crash(len(before))
+	s := session.New(engine, only(says(0, "another")), session.Config{})
+
+	// A session of which the log has nothing, and a cursor of another log.
+	events, err := s.Read(ctx, "never used", runnel.Cursor{Epoch: "elsewhere", Seq: 7})
+	if err != nil || shape(events) != "=" {
+		t.Errorf("an empty session gave %s, %v", shape(events), err)
+	}
+	if err := s.Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	events, err = s.Read(ctx, "s", before[len(before)-1].Cursor)
+	if err != nil || text(events) != "abc" || terminals(events) != 1 {
+		t.Errorf("a reader got %s, %v", shape(events), err)
+	}
+}

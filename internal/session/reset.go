@@ -117,6 +117,11 @@ func appendFold(out []runnel.Event, gen runnel.GenerationID, f *fold) []runnel.E
 func (s *Service) foldLog(ctx context.Context, id runnel.SessionID, after, end runnel.Cursor) ([]runnel.GenerationID, map[runnel.GenerationID]*fold, error) {
 	var order []runnel.GenerationID
 	folds := make(map[runnel.GenerationID]*fold)
+	// A crash may have taken all that the session had: then there is nothing
+	// up to end, and reading would wait for what may never come.
+	if empty, err := s.engine.Empty(ctx, id); err != nil || empty {
+		return nil, folds, err
+	}
 	for after.Seq < end.Seq {
 		events, err := s.engine.Read(ctx, id, after)
 		if err != nil {

@@ -105,6 +105,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 		Metrics: a.metrics.Handler(),
 		OpenAPI: api.OpenAPI,
 		Origins: a.cfg.CORSOrigins,
+		Proxies: a.cfg.Proxies(),
 		Drain:   a.drain, DrainTimeout: a.cfg.DrainTimeout + handover,
 		Logger: a.log,
 	})

@@ -25,7 +25,8 @@ func table() []rule {
 		{"api", nil},
 
 		{"internal/wire", []string{"."}},
-		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4"}},
+		{"internal/peer", nil},
+		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4", "internal/peer"}},
 		{"internal/obs", []string{"."}},
 		{"internal/auth", []string{"."}},
 		{"internal/auth/sigv4", []string{"."}},
@@ -50,9 +51,9 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit",
+			".", "internal/wire", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit", "internal/peer",
 		}},
-		{"internal/server", []string{".", "internal/wire"}},
+		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
 		{"internal/web", []string{".", "internal/wire"}},
 
 		{"client", []string{".", "internal/wire", "internal/sse"}},
@@ -60,7 +61,7 @@ func table() []rule {
 		{"internal/bench", []string{".", "client", "internal/modelserver", "internal/sse", "internal/wire"}},
 
 		{"internal/app", []string{
-			".", "api", "internal/auth", "internal/auth/sigv4", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/provider/*",
+			".", "api", "internal/auth", "internal/auth/sigv4", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
 			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web",
 		}},
 		{"internal/cli", []string{".", "client", "internal/app", "internal/auth", "internal/bench", "internal/config", "internal/modelserver"}},

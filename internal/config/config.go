@@ -6,6 +6,7 @@ import (
 
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // Config is every setting of a node. The tags of a field are its definition:
@@ -20,12 +21,13 @@ import (
 //	only     "file": the setting has neither flag nor variable
 //	live     "yes": a running node takes a new value when it reloads
 type Config struct {
-	Listen       string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
-	Insecure     bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
-	DataDir      string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
-	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
-	LogLevel     string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
-	LogFormat    string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
+	Listen         string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
+	Insecure       bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
+	TrustedProxies []string      `name:"trusted-proxies" group:"Node" arg:"NETWORK,..." help:"Proxies that are believed when they say for whom they ask; networks or addresses"`
+	DataDir        string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
+	DrainTimeout   time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
+	LogLevel       string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
+	LogFormat      string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
 
 	Keys    []auth.Key    `name:"keys" only:"file" live:"yes" group:"Access" help:"API keys, by their hashes; \"runnel key new\" makes one"`
 	Issuers []auth.Issuer `name:"issuers" only:"file" live:"yes" group:"Access" help:"OIDC providers and Cognito user pools whose tokens are accepted"`
@@ -61,6 +63,12 @@ type Config struct {
 // Auth returns who may use the node, but for those who sign their requests.
 func (c *Config) Auth() auth.Config {
 	return auth.Config{Keys: c.Keys, Issuers: c.Issuers, Webhook: c.Webhook, Origins: c.CORSOrigins}
+}
+
+// Proxies returns the proxies that are believed. It ignores what Validate refuses.
+func (c *Config) Proxies() peer.Proxies {
+	proxies, _ := peer.ParseProxies(c.TrustedProxies)
+	return proxies
 }
 
 // Authenticates reports whether callers must show credentials.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // A settingError is about the value of one setting.
@@ -59,6 +61,9 @@ func (c *Config) Validate() error {
 			name = "nats-replicas"
 		}
 		return invalid(name, "it has no effect without --nats-url")
+	}
+	if _, err := peer.ParseProxies(c.TrustedProxies); err != nil {
+		return invalid("trusted-proxies", "%v", err)
 	}
 	for _, o := range c.CORSOrigins {
 		if err := validateOrigin(o); err != nil {

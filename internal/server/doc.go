@@ -6,8 +6,8 @@
 //   - middleware.go: request ids, panics, the access log, origins
 //   - health.go: /healthz, /readyz; page.go: GET /
 //
-// A request passes: request id and access log, cross-origin rules, clean path,
-// router, panic recovery, door.
+// A request passes: the client's address, request id and access log,
+// cross-origin rules, clean path, router, panic recovery, door.
 //
 // When Run's context is done the server says so at /readyz and goes on serving,
 // so that running answers reach their viewers and an EventSource that

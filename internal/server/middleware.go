@@ -40,7 +40,7 @@ func (s *Server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.identify(checked), nil
+	return s.cfg.Proxies.Resolve(s.identify(checked)), nil
 }
 
 // own is the door of what the server itself answers.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // A Door is one protocol that the server speaks.
@@ -43,6 +45,9 @@ type Config struct {
 	// Origins are those whose web pages may use the server, such as
 	// https://chat.example.com, or * for all: pages from here only.
 	Origins []string
+	// Proxies are believed when they say for whom they ask; handlers learn it
+	// from [peer.Addr].
+	Proxies peer.Proxies
 
 	// Drain waits until running generations have ended: nothing to wait for.
 	Drain        func(ctx context.Context) error

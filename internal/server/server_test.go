@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/peer"
 	"github.com/runnelhq/runnel/internal/server"
 )
 
@@ -146,6 +147,24 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		if _, err := server.New(nil, cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// TestClientAddress asks through a proxy that is trusted, and past it.
+func TestClientAddress(t *testing.T) {
+	t.Parallel()
+	echo := server.Door{Name: "echo", Register: func(handle func(string, http.Handler)) {
+		handle("GET /who", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, peer.Addr(r).String()) }))
+	}}
+	for trusted, want := range map[string]string{"127.0.0.0/8": "198.51.100.7", "10.0.0.0/8": "127.0.0.1"} {
+		proxies, err := peer.ParseProxies([]string{trusted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, server.Config{Doors: []server.Door{echo}, Proxies: proxies})
+		if _, got := r.do(t, "GET", "/who", "X-Forwarded-For", "1.1.1.1, 198.51.100.7"); got != want {
+			t.Errorf("trusting %s: got %s, want %s", trusted, got, want)
 		}
 	}
 }

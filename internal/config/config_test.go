@@ -113,7 +113,7 @@ func TestRefusals(t *testing.T) {
 		{name: "twice", src: config.Sources{Flags: map[string][]string{"listen": {"a:1", "b:2"}}}, want: `^--listen: it takes one value, not 2$`},
 		{name: "address", src: config.Sources{Environ: []string{"RUNNEL_LISTEN=8080"}}, want: `^RUNNEL_LISTEN: --listen: "8080" is not an address`},
 		{name: "port", src: config.Sources{Flags: map[string][]string{"listen": {"127.0.0.1:99999"}}}, want: `^--listen: "99999" is not a port`},
-		{name: "proxy", file: "trusted_proxies: [10.0.0.0/8, proxy.test]\n", want: `runnel.yaml:1: trusted_proxies: "proxy.test" is neither a network nor an address`},
+		{name: "proxy", file: "trusted_proxies: [10.0.0.0/8, proxy.test]\n", want: `runnel.yaml:1: --trusted-proxies: "proxy.test" is neither a network nor an address`},
 		{name: "all interfaces", src: config.Sources{Flags: map[string][]string{"listen": {":8080"}}}, want: `^--listen: :8080 can be reached from other machines(.|\n)*--insecure`},
 		{name: "no model", src: config.Sources{Flags: map[string][]string{"model": {""}}}, want: `^--model: there must be a model`},
 		{name: "nats scheme", src: config.Sources{Flags: map[string][]string{"nats-url": {"http://h:1"}}}, want: `^--nats-url: "http" is not a scheme`},

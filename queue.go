@@ -99,6 +99,8 @@ type Engine interface {
 	Log
 	Queue
 	Ledger
+	Peers
+	Connections
 
 	// Durability says in words, for the operator, what survives what.
 	Durability() string

@@ -35,7 +35,8 @@ func logTests() []test {
 	tests = append(tests, readerTests()...)
 	tests = append(tests, writerTests()...)
 	tests = append(tests, ledgerTests()...)
-	return append(tests, ownerTests()...)
+	tests = append(tests, ownerTests()...)
+	return append(tests, peerTests()...)
 }
 
 func testAppendPosition(t *testing.T, e runnel.Engine) {

@@ -40,6 +40,10 @@ type Engine struct {
 	reserved  map[string]string
 	owners    map[runnel.SessionID]string
 	cancels   map[chan runnel.GenerationID]struct{}
+
+	// The nodes.
+	peers       map[string]peer
+	connections map[runnel.SessionID][]runnel.Connection // in the order of opening
 }
 
 // An epoch is the stretch of the log's life between two starts.
@@ -61,6 +65,9 @@ func New() *Engine {
 		reserved: make(map[string]string),
 		owners:   make(map[runnel.SessionID]string),
 		cancels:  make(map[chan runnel.GenerationID]struct{}),
+
+		peers:       make(map[string]peer),
+		connections: make(map[runnel.SessionID][]runnel.Connection),
 	}
 }
 

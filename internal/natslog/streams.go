@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/runnelhq/runnel"
 )
 
 // The streams.
@@ -18,7 +20,8 @@ const (
 	turnStream   = "RUNNEL_TURNS"   // one run per generation, which becomes its turn
 	keyStream    = "RUNNEL_KEYS"    // idempotency keys
 	ownerStream  = "RUNNEL_OWNERS"  // whose a session is
-	epochStream  = "RUNNEL_EPOCHS"  // the starts of an embedded engine
+	connStream   = "RUNNEL_CONNECTIONS"
+	epochStream  = "RUNNEL_EPOCHS" // the starts of an embedded engine
 )
 
 // workers is the consumer by which prompts are leased.
@@ -68,6 +71,15 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			Subjects:          []string{ownerPrefix + "*"},
 			MaxMsgsPerSubject: 1,
 		},
+		{
+			// In memory: no connection outlives the servers by much, and none an
+			// embedded engine at all.
+			Name:              connStream,
+			Subjects:          []string{connPrefix + "*.*"},
+			Storage:           jetstream.MemoryStorage,
+			MaxAge:            runnel.MaxConnectionAge,
+			MaxMsgsPerSubject: 1,
+		},
 	}
 	if remote {
 		// Stored first, delivered then: what a reader sees has its number. An
@@ -85,7 +97,6 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 	}
 	for i := range all {
 		all[i].Description = "Runnel"
-		all[i].Storage = jetstream.FileStorage
 		all[i].AllowDirect = true
 		if remote {
 			all[i].Replicas = c.Replicas

@@ -18,6 +18,8 @@ const (
 	turnPrefix   = "runnel.turn."   // + session.generation: runs
 	keyPrefix    = "runnel.key."    // + hash: idempotency keys
 	ownerPrefix  = "runnel.owner."  // + session: its owner
+	connPrefix   = "runnel.conn."   // + session.connection: who is connected
+	nodePrefix   = "runnel.node."   // + node: requests to it; not stored
 	epochSubject = "runnel.epoch"
 	stopSubject  = "runnel.cancel" // not stored
 )

@@ -34,6 +34,7 @@ func table() []rule {
 		{"internal/route", []string{"."}},
 		{"internal/stage", []string{"."}},
 		{"internal/eventstream", nil},
+		{"internal/answer", []string{"."}},
 		{"internal/sse", []string{".", "internal/wire"}},
 		{"internal/wsconn", []string{".", "internal/wire"}},
 
@@ -51,7 +52,7 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit", "internal/peer",
+			".", "internal/wire", "internal/answer", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit", "internal/peer",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
 		{"internal/web", []string{".", "internal/wire"}},

@@ -13,9 +13,6 @@ import (
 	"github.com/runnelhq/runnel"
 )
 
-// errDiverged aborts an answer whose repetition says something else.
-var errDiverged = errors.New("functionurl: a new attempt's text differs from what was sent")
-
 // A statusError is a failure whose status is not that of its kind.
 type statusError struct {
 	status int

@@ -137,7 +137,7 @@ func (h *Handler) prompt(data []byte, session string) (p runnel.Prompt, err erro
 
 // stream answers with the text of a generation.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, receipt runnel.Receipt) {
-	s := textStream{w: w, out: sse.NewWriter(w, h.cfg.Stream.WriteTimeout), generation: receipt.Generation}
+	s := textStream{w: w, out: sse.NewWriter(w, h.cfg.Stream.WriteTimeout)}
 	err := s.copy(r.Context(), h.sessions, receipt)
 	if err == nil {
 		s.begin() // an empty answer is an answer

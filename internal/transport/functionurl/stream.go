@@ -6,54 +6,42 @@ import (
 	"net/http"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/answer"
 )
 
 // A textStream writes the text of one generation.
 type textStream struct {
-	w          http.ResponseWriter
-	out        io.Writer
-	generation runnel.GenerationID
-	answer     answer
-	begun      bool
+	w     http.ResponseWriter
+	out   io.Writer
+	begun bool
 }
 
 // copy copies the generation's text until its end.
 func (s *textStream) copy(ctx context.Context, sessions runnel.Sessions, receipt runnel.Receipt) error {
-	after := receipt.Cursor
+	reader := answer.Follow(sessions, receipt)
 	for {
-		events, err := sessions.Read(ctx, receipt.Session, after)
+		pieces, err := reader.Next(ctx)
 		if err != nil {
 			return err
 		}
-		done, err := s.forward(events)
+		done, err := s.forward(pieces)
 		if done || err != nil {
 			return err
-		}
-		if last := events[len(events)-1].Cursor; !last.IsZero() {
-			after = last
 		}
 	}
 }
 
-// forward writes the text of events, all at once, and reports whether the
-// generation has ended.
-func (s *textStream) forward(events []runnel.Event) (done bool, err error) {
+// forward writes the text of pieces, all at once, and reports whether the
+// answer has ended.
+func (s *textStream) forward(pieces []answer.Piece) (done bool, err error) {
 	var text []byte
-	for i := range events {
-		ev := &events[i]
-		if ev.Generation != s.generation {
-			continue
-		}
-		more, ok := s.answer.add(ev)
-		if !ok {
-			return false, errDiverged
-		}
-		text = append(text, more...)
-		if done = ev.Type.Terminal(); done {
-			if ev.Type == runnel.EventFailed {
-				err = modelError(ev.Failure)
+	for i := range pieces {
+		text = append(text, pieces[i].Text...)
+		if end := pieces[i].End; end != nil {
+			done = true
+			if end.Type == runnel.EventFailed {
+				err = modelError(end.Failure)
 			}
-			break
 		}
 	}
 	if len(text) == 0 || (err != nil && !s.begun) { // a status says more than half a text

@@ -1,0 +1,148 @@
+package answer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/runnelhq/runnel"
+)
+
+// ErrDiverged ends an answer whose repetition says something else than what was
+// handed out before.
+var ErrDiverged = errors.New("answer: a new attempt says something else than what was sent")
+
+// Sessions is what a reader needs of [runnel.Sessions].
+type Sessions interface {
+	Read(ctx context.Context, id runnel.SessionID, after runnel.Cursor) ([]runnel.Event, error)
+}
+
+// A Piece is what comes next of an answer. Exactly one field is set.
+type Piece struct {
+	Model     string // that is being asked; again when it falls over to another
+	Text      string
+	Reasoning string
+	Tool      *runnel.ToolDelta
+	Progress  json.RawMessage
+	End       *runnel.Event // the terminal event
+}
+
+// A Reader hands out one generation's answer, each piece once. It is used by
+// one goroutine at a time.
+type Reader struct {
+	sessions   Sessions
+	session    runnel.SessionID
+	generation runnel.GenerationID
+	after      runnel.Cursor
+
+	attempt   int
+	text      track
+	reasoning track
+	calls     []call // by index
+	pieces    []Piece
+}
+
+// Follow returns a reader of the generation that was accepted with this receipt,
+// from its start.
+func Follow(sessions Sessions, receipt runnel.Receipt) *Reader {
+	return &Reader{sessions: sessions, session: receipt.Session, generation: receipt.Generation, after: receipt.Cursor}
+}
+
+// Next waits for more of the answer and returns all that is there, in order.
+// The last piece of all has End set; Next must not be called after it. The
+// slice is valid until the next call.
+//
+// Errors are those of [runnel.Sessions], ctx's, and [ErrDiverged].
+func (r *Reader) Next(ctx context.Context) ([]Piece, error) {
+	r.pieces = r.pieces[:0]
+	for len(r.pieces) == 0 {
+		events, err := r.sessions.Read(ctx, r.session, r.after)
+		if err != nil {
+			return nil, err
+		}
+		for i := range events {
+			ev := &events[i]
+			if !ev.Cursor.IsZero() {
+				r.after = ev.Cursor
+			}
+			if ev.Generation != r.generation {
+				continue
+			}
+			if !r.add(ev) {
+				return nil, ErrDiverged
+			}
+			if ev.Type.Terminal() {
+				return r.pieces, nil
+			}
+		}
+	}
+	return r.pieces, nil
+}
+
+// After returns the position of the last event that was looked at.
+func (r *Reader) After() runnel.Cursor { return r.after }
+
+// add takes up one event; it reports false if the client has something else
+// already.
+func (r *Reader) add(ev *runnel.Event) bool {
+	if ev.Attempt > r.attempt {
+		r.attempt = ev.Attempt
+		r.rewind()
+	}
+	switch ev.Type {
+	case runnel.EventReset:
+		r.rewind()
+		return r.addText(ev.Text) && r.addReasoning(ev.Reasoning)
+	case runnel.EventStarted:
+		r.pieces = append(r.pieces, Piece{Model: ev.Model})
+	case runnel.EventDelta:
+		return r.addText(ev.Text)
+	case runnel.EventReasoning:
+		return r.addReasoning(ev.Text)
+	case runnel.EventTool:
+		return ev.Tool == nil || r.addTool(ev.Tool)
+	case runnel.EventProgress:
+		r.pieces = append(r.pieces, Piece{Progress: ev.Progress})
+	case runnel.EventDone:
+		r.pieces = append(r.pieces, Piece{End: ev})
+		return r.complete() // or the answer has become shorter
+	case runnel.EventFailed, runnel.EventCancelled:
+		r.pieces = append(r.pieces, Piece{End: ev})
+	case runnel.EventQueued:
+	}
+	return true
+}
+
+func (r *Reader) addText(s string) bool {
+	more, ok := r.text.add(s)
+	if more != "" {
+		r.pieces = append(r.pieces, Piece{Text: more})
+	}
+	return ok
+}
+
+func (r *Reader) addReasoning(s string) bool {
+	more, ok := r.reasoning.add(s)
+	if more != "" {
+		r.pieces = append(r.pieces, Piece{Reasoning: more})
+	}
+	return ok
+}
+
+// rewind begins the comparison again: what follows says it all once more.
+func (r *Reader) rewind() {
+	r.text.pos, r.reasoning.pos = 0, 0
+	for i := range r.calls {
+		r.calls[i].again = true
+		r.calls[i].input.pos = 0
+	}
+}
+
+// complete reports whether all that was handed out has been said again.
+func (r *Reader) complete() bool {
+	whole := r.text.whole() && r.reasoning.whole()
+	for i := range r.calls {
+		whole = whole && !r.calls[i].again && r.calls[i].input.whole()
+	}
+	return whole
+}

@@ -8,8 +8,9 @@
 // has seen.
 //
 // Four contracts hold the parts together. A transport asks [Sessions]. The core
-// asks an [Engine], which is a [Log] of events, a [Queue] of prompts and a
-// [Ledger] of runs, and a [Provider], which speaks one model vendor's API.
+// asks an [Engine], which is a [Log] of events, a [Queue] of prompts, a [Ledger]
+// of runs and the [Pieces] that others publish, and a [Provider], which speaks
+// one model vendor's API.
 // Everything else, under internal/, is an adapter around these.
 //
 // The package imports the standard library only.

@@ -52,6 +52,10 @@ type Event struct {
 	Usage      *Usage          // done; failed and cancelled if known
 	Failure    *Failure        // failed
 
+	// Data is what the publisher of a piece said with it; nil in the events of
+	// an answer that was not published, and where it said nothing.
+	Data json.RawMessage // started, delta, reasoning, progress, done, failed
+
 	// Body is the event as one line of JSON, as clients get it. The log sets
 	// it on every event that it returns.
 	Body []byte

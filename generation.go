@@ -1,6 +1,9 @@
 package runnel
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // A GenerationID names one generation. It sorts by the time at which the prompt
 // came in; prompts that come in at the same time may be accepted, and run, in
@@ -107,8 +110,10 @@ type Turn struct {
 	StopReason StopReason   `json:"stop_reason,omitempty"`
 	Usage      *Usage       `json:"usage,omitempty"`
 	Failure    *Failure     `json:"failure,omitempty"`
-	AcceptedAt time.Time    `json:"accepted_at"`
-	StartedAt  time.Time    `json:"started_at,omitzero"`
-	FirstAt    time.Time    `json:"first_token_at,omitzero"`
-	EndedAt    time.Time    `json:"ended_at"`
+	// Data is what the publisher of the answer said with its end.
+	Data       json.RawMessage `json:"data,omitempty"`
+	AcceptedAt time.Time       `json:"accepted_at"`
+	StartedAt  time.Time       `json:"started_at,omitzero"`
+	FirstAt    time.Time       `json:"first_token_at,omitzero"`
+	EndedAt    time.Time       `json:"ended_at"`
 }

@@ -33,6 +33,9 @@ type Prompt struct {
 	AcceptedAt time.Time         `json:"accepted_at"`
 	// Cursor is the end of the session's log when the prompt was accepted.
 	Cursor Cursor `json:"cursor,omitzero"`
+	// Published is the number of the first [Piece] of an answer that is
+	// published from outside; zero if a model is to answer.
+	Published uint64 `json:"published,omitempty"`
 }
 
 // Text returns the text of the last user message, without its other parts.

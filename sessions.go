@@ -7,15 +7,27 @@ import "context"
 // [*Error] unless ctx ended the call.
 //
 // A session belongs to the first user, that is a principal who is not a service,
-// who submits to it or is shown something of it. To other users, and to whoever
-// lacks the grant, it is one that nobody has ever used, and its generations are
-// unknown.
+// who submits or publishes to it or is shown something of it. To other users,
+// and to whoever lacks the grant, it is one that nobody has ever used, and its
+// generations are unknown.
 type Sessions interface {
 	// Submit accepts a prompt. When it returns nil the prompt is durable, will
 	// be answered, and the answer ends with exactly one terminal event,
 	// whatever becomes of the caller, the worker or the process. A session of
 	// another user is NotFound; without the grant to submit it is Denied.
 	Submit(ctx context.Context, s Submission) (Receipt, error)
+
+	// Publish adds a piece to an answer that somebody outside produces. When it
+	// returns nil the piece is durable and will be an event of the session after
+	// those of the pieces before it, whatever becomes of the caller, the worker
+	// or the process. Pieces that are published at the same time get some order.
+	//
+	// A piece for a generation that was stopped is Cancelled, also if it names
+	// none and does not begin one: whoever publishes should stop. One for a
+	// generation that has ended, or that is not the session's open one, is a
+	// Conflict. A generation whose publisher falls silent fails. A session of
+	// another user is NotFound; without the grant to publish it is Denied.
+	Publish(ctx context.Context, p Publication) (Receipt, error)
 
 	// Read returns at least one event of the session after the given position,
 	// waiting for one if need be, as [Log.Read] does. A reader whose cursor a
@@ -52,12 +64,12 @@ type Submission struct {
 	IdempotencyKey string
 }
 
-// A Receipt says that a prompt was accepted.
+// A Receipt says that a prompt or a piece was accepted.
 type Receipt struct {
 	Session    SessionID    `json:"session"`
 	Generation GenerationID `json:"generation"`
 	// Cursor lies before the generation's first event.
 	Cursor Cursor `json:"cursor"`
-	// Repeated is true if an earlier submission with the same key did it.
+	// Repeated is true if an earlier call with the same key did it.
 	Repeated bool `json:"repeated,omitempty"`
 }

@@ -1,6 +1,11 @@
 package runnel
 
 import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -29,6 +34,18 @@ func (id SessionID) Validate() error {
 		}
 	}
 	return nil
+}
+
+// FreshSession returns the id of a session for a request that names none. One
+// with an idempotency key gets the same id each time that its caller repeats it:
+// under another, the repetition would be another prompt.
+func FreshSession(ctx context.Context, key string) SessionID {
+	id := rand.Text()
+	if key != "" {
+		sum := sha256.Sum256([]byte("session\x00" + PrincipalFrom(ctx).ID + "\x00" + key))
+		id = base32.StdEncoding.EncodeToString(sum[:])[:len(id)]
+	}
+	return SessionID(strings.ToLower(id))
 }
 
 // A Transcript is what a session has said so far: the turns that have ended,

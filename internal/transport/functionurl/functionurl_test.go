@@ -156,6 +156,23 @@ func TestSessionName(t *testing.T) {
 	}
 }
 
+// TestRepeated: a client that repeats a request with its key asks for the same
+// prompt, though it never named a session.
+func TestRepeated(t *testing.T) {
+	t.Parallel()
+	s, url := start(t)
+	var ids []runnel.SessionID
+	for _, key := range []string{"k", "k", "other", "", ""} {
+		s.push(runnel.Event{Type: runnel.EventDone})
+		post(t, url, why, "Idempotency-Key", key)
+		p, _ := s.submitted()
+		ids = append(ids, p.Session)
+	}
+	if ids[0] != ids[1] || ids[0] == ids[2] || ids[3] == ids[4] || ids[0] == ids[3] {
+		t.Errorf("the sessions are %q", ids)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/sse"
 )
@@ -99,16 +97,26 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request) (receipt runnel
 		return receipt, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
 	}
 	_ = rc.SetReadDeadline(time.Time{})
-	prompt, err := h.prompt(data, r.URL.Query().Get("session"))
+	prompt, err := h.prompt(data)
 	if err != nil {
 		return receipt, err
 	}
-	return h.sessions.Submit(r.Context(), runnel.Submission{Prompt: prompt, IdempotencyKey: r.Header.Get("Idempotency-Key")})
+	key := r.Header.Get("Idempotency-Key")
+	if prompt.Session == "" {
+		prompt.Session = runnel.SessionID(r.URL.Query().Get("session"))
+	}
+	if prompt.Session == "" {
+		prompt.Session = runnel.FreshSession(r.Context(), key)
+	}
+	if err := prompt.Session.Validate(); err != nil {
+		return receipt, err
+	}
+	return h.sessions.Submit(r.Context(), runnel.Submission{Prompt: prompt, IdempotencyKey: key})
 }
 
 // prompt reads a request's body. A session named there is preferred to the
 // one in the URL.
-func (h *Handler) prompt(data []byte, session string) (p runnel.Prompt, err error) {
+func (h *Handler) prompt(data []byte) (p runnel.Prompt, err error) {
 	var body struct {
 		Prompt    string `json:"prompt"`
 		SessionID string `json:"sessionId"`
@@ -122,17 +130,12 @@ func (h *Handler) prompt(data []byte, session string) (p runnel.Prompt, err erro
 	case len(body.Prompt) > h.cfg.MaxPrompt:
 		return p, statusError{http.StatusRequestEntityTooLarge,
 			runnel.Errorf(runnel.Invalid, "the prompt has %d bytes; the limit is %d", len(body.Prompt), h.cfg.MaxPrompt)}
-	case body.SessionID != "":
-		session = body.SessionID
-	case session == "":
-		session = ulid.Make().String()
 	}
-	p = runnel.Prompt{
-		Session:  runnel.SessionID(session),
+	return runnel.Prompt{
+		Session:  runnel.SessionID(body.SessionID),
 		Messages: []runnel.Message{runnel.TextMessage(runnel.User, body.Prompt)},
 		History:  true,
-	}
-	return p, p.Session.Validate()
+	}, nil
 }
 
 // stream answers with the text of a generation.

@@ -27,7 +27,7 @@ race: ## the same with the race detector (needs gcc); leaves out e2e
 e2e: build ## the real binary, killed and resumed
 	$(GO) test -count=1 -timeout 10m ./e2e/...
 
-interop: build ## real clients and servers that nobody here wrote (needs node and npm)
+interop: build ## real clients and servers that nobody here wrote (needs node, npm and python3-boto3)
 	cd interop && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=1
 
 soak: build ## the kill test for ten minutes, many sessions

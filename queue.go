@@ -99,6 +99,7 @@ type Engine interface {
 	Log
 	Queue
 	Ledger
+	Pieces
 	Peers
 	Connections
 

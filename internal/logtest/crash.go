@@ -40,6 +40,7 @@ func crashTests() []crashTest {
 		{"fencing goes on", testCrashAndFence},
 		{"prompts and leases", testCrashQueue},
 		{"runs and reservations", testCrashLedger},
+		{"pieces", testCrashPieces},
 		{"owners", testCrashOwner},
 		{"random operations", testModel},
 	}

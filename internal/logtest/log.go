@@ -36,6 +36,7 @@ func logTests() []test {
 	tests = append(tests, writerTests()...)
 	tests = append(tests, ledgerTests()...)
 	tests = append(tests, ownerTests()...)
+	tests = append(tests, pieceTests()...)
 	return append(tests, peerTests()...)
 }
 

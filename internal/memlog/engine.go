@@ -41,6 +41,10 @@ type Engine struct {
 	owners    map[runnel.SessionID]string
 	cancels   map[chan runnel.GenerationID]struct{}
 
+	// What is published.
+	published  map[runnel.SessionID]*pieces
+	pieceCount uint64 // how many there ever were
+
 	// The nodes.
 	peers       map[string]peer
 	connections map[runnel.SessionID][]runnel.Connection // in the order of opening
@@ -65,6 +69,8 @@ func New() *Engine {
 		reserved: make(map[string]string),
 		owners:   make(map[runnel.SessionID]string),
 		cancels:  make(map[chan runnel.GenerationID]struct{}),
+
+		published: make(map[runnel.SessionID]*pieces),
 
 		peers:       make(map[string]peer),
 		connections: make(map[runnel.SessionID][]runnel.Connection),

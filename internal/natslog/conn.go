@@ -44,6 +44,7 @@ const (
 	apiGet     = "$JS.API.STREAM.MSG.GET." // answered by the stream's leader
 	apiGetFast = "$JS.API.DIRECT.GET."     // answered by any replica, which may lag
 	apiInfo    = "$JS.API.STREAM.INFO."
+	apiPurge   = "$JS.API.STREAM.PURGE."
 	apiNext    = "$JS.API.CONSUMER.MSG.NEXT."
 )
 
@@ -197,4 +198,29 @@ func parseAck(data []byte) (uint64, error) {
 		return 0, apiError(ack.Error)
 	}
 	return ack.Seq, nil
+}
+
+// purge removes a subject's messages: all, or those before the given sequence.
+func (c *conn) purge(ctx context.Context, stream, subject string, before uint64) error {
+	body, err := json.Marshal(struct {
+		Filter string `json:"filter"`
+		Seq    uint64 `json:"seq,omitempty"` // the first that stays
+	}{subject, before})
+	if err != nil {
+		return err
+	}
+	answer, err := c.ask(ctx, apiPurge+stream, body)
+	if err != nil {
+		return err
+	}
+	var r struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &r); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if r.Error != nil {
+		return apiError(r.Error)
+	}
+	return nil
 }

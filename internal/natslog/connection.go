@@ -7,12 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/runnelhq/runnel"
 )
-
-const apiPurge = "$JS.API.STREAM.PURGE."
 
 func connSubject(c runnel.Connection) string {
 	return connPrefix + token(string(c.Session)) + "." + token(c.ID)
@@ -32,29 +28,8 @@ func (e *Engine) Connected(ctx context.Context, c runnel.Connection) error {
 
 // Disconnected implements [runnel.Connections].
 func (e *Engine) Disconnected(ctx context.Context, c runnel.Connection) error {
-	body, err := json.Marshal(map[string]string{"filter": connSubject(c)})
-	if err == nil {
-		err = e.purge(ctx, body)
-	}
-	if err != nil {
+	if err := e.conn.purge(ctx, connStream, connSubject(c), 0); err != nil {
 		return fail(err, "disconnected %s", c.ID)
-	}
-	return nil
-}
-
-func (e *Engine) purge(ctx context.Context, body []byte) error {
-	answer, err := e.conn.ask(ctx, apiPurge+connStream, body)
-	if err != nil {
-		return err
-	}
-	var r struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(answer.Data, &r); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if r.Error != nil {
-		return r.Error
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ const (
 	keyStream    = "RUNNEL_KEYS"    // idempotency keys
 	ownerStream  = "RUNNEL_OWNERS"  // whose a session is
 	connStream   = "RUNNEL_CONNECTIONS"
-	epochStream  = "RUNNEL_EPOCHS" // the starts of an embedded engine
+	pieceStream  = "RUNNEL_PUBLISHED" // pieces of answers that come from outside
+	epochStream  = "RUNNEL_EPOCHS"    // the starts of an embedded engine
 )
 
 // workers is the consumer by which prompts are leased.
@@ -32,6 +33,8 @@ const (
 	keyAge    = 24 * time.Hour
 	// dedupeAge is how long a prompt that is enqueued again is recognized.
 	dedupeAge = 10 * time.Minute
+	// pieceAge is longer than any generation takes.
+	pieceAge  = 48 * time.Hour
 	maxEpochs = 1000
 	// A cluster may have to elect leaders first.
 	prepareTimeout = 30 * time.Second
@@ -79,6 +82,14 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			Storage:           jetstream.MemoryStorage,
 			MaxAge:            runnel.MaxConnectionAge,
 			MaxMsgsPerSubject: 1,
+		},
+		{
+			Name:       pieceStream,
+			Subjects:   []string{piecePrefix + "*"},
+			MaxAge:     pieceAge,
+			Duplicates: dedupeAge,
+			// Whoever waits for a piece is told that there is one, and reads it.
+			RePublish: &jetstream.RePublish{Source: piecePrefix + ">", Destination: newPiecePrefix + ">", HeadersOnly: true},
 		},
 	}
 	if remote {

@@ -20,8 +20,11 @@ const (
 	ownerPrefix  = "runnel.owner."  // + session: its owner
 	connPrefix   = "runnel.conn."   // + session.connection: who is connected
 	nodePrefix   = "runnel.node."   // + node: requests to it; not stored
+	piecePrefix  = "runnel.piece."  // + session: pieces that were published
 	epochSubject = "runnel.epoch"
-	stopSubject  = "runnel.cancel" // not stored
+
+	newPiecePrefix = "runnel.newpiece." // + session: that one was stored; not stored itself
+	stopSubject    = "runnel.cancel"    // not stored
 )
 
 // escape begins the token of an id that cannot stand for itself. It is not

@@ -26,6 +26,7 @@ type body struct {
 	Usage      *runnel.Usage       `json:"usage"`
 	Kind       string              `json:"kind"`
 	Message    string              `json:"message"`
+	Data       json.RawMessage     `json:"data"`
 }
 
 // Decode reads a body. It keeps data as the event's Body and leaves Cursor,
@@ -46,6 +47,7 @@ func Decode(data []byte, ev *runnel.Event) error {
 	ev.Type, ev.Generation, ev.Attempt = b.Type, b.Generation, b.Attempt
 	ev.Prompt, ev.Model, ev.Text, ev.Reasoning = b.Prompt, b.Model, b.Text, b.Reasoning
 	ev.Tool, ev.Progress, ev.StopReason, ev.Usage = b.Tool, b.Progress, b.StopReason, b.Usage
+	ev.Data = b.Data
 	if b.Type == runnel.EventFailed {
 		ev.Failure = &runnel.Failure{Kind: b.Kind, Message: b.Message}
 	}

@@ -12,7 +12,7 @@ import (
 const Version = 1
 
 // Append appends the body of ev to dst: one line of JSON without a newline.
-// It fails only if ev.Progress is not valid JSON.
+// It fails only if ev.Progress or ev.Data is not valid JSON.
 func Append(dst []byte, ev *runnel.Event) ([]byte, error) {
 	dst = append(dst, `{"v":1,"type":"`...)
 	dst = append(dst, ev.Type...)
@@ -48,6 +48,9 @@ func Append(dst []byte, ev *runnel.Event) ([]byte, error) {
 		dst, err = appendUsage(dst, ev.Usage)
 	case runnel.EventCancelled:
 		dst, err = appendUsage(dst, ev.Usage)
+	}
+	if ev.Data != nil && err == nil {
+		dst, err = appendJSON(dst, "data", ev.Data)
 	}
 	return append(dst, '}'), err
 }

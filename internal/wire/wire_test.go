@@ -32,6 +32,12 @@ func events() []runnel.Event {
 		{Type: runnel.EventDone, StopReason: runnel.EndTurn, Usage: usage},
 		{Type: runnel.EventFailed, Failure: &runnel.Failure{Kind: "unavailable", Message: "gone"}, Usage: usage},
 		{Type: runnel.EventCancelled},
+		{Type: runnel.EventStarted, Model: "theirs", Data: json.RawMessage(`"#START#"`)},
+		{Type: runnel.EventDelta, Text: "a\"b", Data: json.RawMessage(`{"token":"a\"b","n":[1,null]}`)},
+		{Type: runnel.EventDelta, Data: json.RawMessage(`{"token":""}`)},
+		{Type: runnel.EventProgress, Progress: json.RawMessage(`"busy"`), Data: json.RawMessage(`1`)},
+		{Type: runnel.EventDone, StopReason: runnel.EndTurn, Data: json.RawMessage(`{"complete":true}`)},
+		{Type: runnel.EventFailed, Failure: &runnel.Failure{Kind: "unavailable", Message: "theirs"}, Data: json.RawMessage(`{"error":true}`)},
 	}
 	for i := range evs {
 		evs[i].Generation, evs[i].Attempt = "01JZ0000000000000000000000", 1

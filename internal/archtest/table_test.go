@@ -94,6 +94,7 @@ func owners() []rule {
 		{"internal/config", []string{"github.com/goccy/go-yaml"}},
 		{"internal/cli", []string{"github.com/alecthomas/kong"}},
 		{"internal/server", []string{"github.com/rs/cors"}},
+		{"internal/wsconn", []string{"github.com/gobwas/"}},
 	}
 }
 

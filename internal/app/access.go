@@ -15,15 +15,14 @@ import (
 	"github.com/runnelhq/runnel/internal/config"
 )
 
-// signedBodyTimeout bounds how long the body of a signed request may take: it
-// is read before the door that sets its own time sees the request.
-const signedBodyTimeout = 30 * time.Second
-
 // access decides who may use the doors.
 type access struct {
 	auth     *auth.Service
 	verifier *sigv4.Verifier
-	maxBody  int64 // of a signed request
+
+	// Of a signed request: its body is read before the door sees it.
+	maxBody     int64
+	bodyTimeout time.Duration
 }
 
 func newAccess(cfg *config.Config, log *slog.Logger) (*access, error) {
@@ -32,7 +31,7 @@ func newAccess(cfg *config.Config, log *slog.Logger) (*access, error) {
 		return nil, fmt.Errorf("app: %w", err)
 	}
 	// JSON that escapes all but ASCII triples most texts, as the doors know.
-	a := &access{verifier: verifier, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10}
+	a := &access{verifier: verifier, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10, bodyTimeout: cfg.BodyTimeout}
 	if a.auth, err = auth.New(a.schemes(cfg), nil, log); err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
@@ -57,9 +56,14 @@ func (a *access) reload(cfg *config.Config) error {
 }
 
 // Reload takes over what load returns, as far as a running node can: the
-// credentials that it accepts. If load fails, or its result cannot be used, all
+// credentials that it accepts. It also reads the certificate again. If load fails, or its result cannot be used, all
 // stays as it is. The log says what came of it.
 func (a *App) Reload(load func() (*config.Config, error)) {
+	if a.certs != nil {
+		if err := a.certs.Reload(); err != nil {
+			a.log.Error("the new certificate is refused, the present one stays", "err", err)
+		}
+	}
 	restart, err := a.reload(load)
 	if err != nil {
 		a.log.Error("the new configuration is refused, the present one stays", "err", err)
@@ -96,7 +100,7 @@ func (a *access) guard(door http.Handler, fail func(http.ResponseWriter, error))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 && sigv4.Signed(r) {
 			// Doors set this deadline anew before they read the body again.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(signedBodyTimeout))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.bodyTimeout))
 			r = r.WithContext(r.Context()) // a copy, whose body may be replaced
 			r.Body = http.MaxBytesReader(w, r.Body, a.maxBody)
 		}

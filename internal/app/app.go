@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel/api"
+	"github.com/runnelhq/runnel/internal/cert"
 	"github.com/runnelhq/runnel/internal/config"
 	"github.com/runnelhq/runnel/internal/natslog"
 	"github.com/runnelhq/runnel/internal/obs"
@@ -36,6 +37,9 @@ type App struct {
 	metrics *obs.Metrics
 	table   *route.Table
 	access  *access
+
+	certs     *cert.Store // nil: plaintext only
+	authority string      // to trust, of a certificate for development
 
 	engine   *natslog.Engine
 	sessions *session.Service
@@ -86,6 +90,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, listener.Close(), a.closeEngine())
 		}
 	}()
+	if a.cfg.TLS() {
+		if err = a.openCerts(); err != nil {
+			return fmt.Errorf("app: %w", err)
+		}
+	}
 	a.engine, err = natslog.Open(ctx, natslog.Config{
 		Dir: a.cfg.DataDir, URL: strings.Join(a.cfg.NATSURL, ","), Credentials: a.cfg.NATSCreds, Replicas: a.cfg.NATSReplicas,
 		Retention: a.cfg.Retention, TurnRetention: a.cfg.TurnRetention, Logger: a.log,
@@ -105,8 +114,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 		Metrics: a.metrics.Handler(),
 		OpenAPI: api.OpenAPI,
 		Origins: a.cfg.CORSOrigins,
+		TLS:     a.tlsConfig(),
 		Proxies: a.cfg.Proxies(),
-		Drain:   a.drain, DrainTimeout: a.cfg.DrainTimeout + handover,
+
+		HeaderTimeout: a.cfg.HeaderTimeout, IdleTimeout: a.cfg.IdleTimeout, MaxConnections: a.cfg.MaxConnections,
+		Drain: a.drain, DrainTimeout: a.cfg.DrainTimeout + handover,
 		Logger: a.log,
 	})
 	if err != nil {
@@ -127,6 +139,9 @@ func (a *App) run(ctx context.Context) {
 		a.ended(a.sessions.Run(sessions))
 	})
 	a.running.Go(func() { a.ended(a.server.Run(doors)) })
+	if a.certs != nil {
+		a.running.Go(func() { a.ended(a.certs.Run(doors)) })
+	}
 }
 
 // ended notes that a part has ended. A node that lacks one is of no use.

@@ -18,9 +18,11 @@ func (a *App) doors() []server.Door {
 			Bind: a.access.auth.Bind, Lag: metrics.LogLag, Failed: metrics.Failed(transport),
 		}
 	}
-	native := httpapi.New(sessions, httpapi.Config{MaxPrompt: int(cfg.MaxPrompt), Stream: stream("http"), Logger: log})
+	native := httpapi.New(sessions, httpapi.Config{MaxPrompt: int(cfg.MaxPrompt), BodyTimeout: cfg.BodyTimeout, Stream: stream("http"), Logger: log})
 	metrics.Readers("http", native.Viewers)
-	function := functionurl.New(sessions, functionurl.Config{MaxPrompt: int(cfg.MaxPrompt), Stream: stream("functionurl"), Logger: log})
+	function := functionurl.New(sessions, functionurl.Config{
+		MaxPrompt: int(cfg.MaxPrompt), BodyTimeout: cfg.BodyTimeout, Stream: stream("functionurl"), Logger: log,
+	})
 	metrics.Readers("functionurl", function.Viewers)
 	open := []server.Door{
 		{Name: "http", Register: native.Register, End: native.End, Error: httpapi.WriteError},

@@ -25,6 +25,7 @@ func table() []rule {
 		{"api", nil},
 
 		{"internal/wire", []string{"."}},
+		{"internal/cert", nil},
 		{"internal/peer", nil},
 		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4", "internal/peer"}},
 		{"internal/obs", []string{"."}},
@@ -62,7 +63,7 @@ func table() []rule {
 		{"internal/bench", []string{".", "client", "internal/modelserver", "internal/sse", "internal/wire"}},
 
 		{"internal/app", []string{
-			".", "api", "internal/auth", "internal/auth/sigv4", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
+			".", "api", "internal/auth", "internal/auth/sigv4", "internal/cert", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
 			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web",
 		}},
 		{"internal/cli", []string{".", "client", "internal/app", "internal/auth", "internal/bench", "internal/config", "internal/modelserver"}},

@@ -35,7 +35,7 @@ Examples:
     runnel serve --model 'echo?ttft=500ms&tps=20' --listen 127.0.0.1:0
     runnel serve --config runnel.yaml
 
-At a SIGHUP the file is read again, and credentials that it names no longer are withdrawn at once. The other settings need a restart.`
+At a SIGHUP the file and the certificate are read again, and credentials that the file names no longer are withdrawn at once. The other settings need a restart.`
 }
 
 // Run runs a node until a signal comes. The first one lets running generations
@@ -62,7 +62,7 @@ func (c *serveCommand) Run(std IO, model *kong.Application) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	hangups := make(chan os.Signal, 1) // one more that comes meanwhile means the same
-	if c.ConfigFile != "" {
+	if c.ConfigFile != "" || cfg.TLSCert != "" {
 		signal.Notify(hangups, syscall.SIGHUP)
 		defer signal.Stop(hangups)
 	}
@@ -113,16 +113,48 @@ func greet(w io.Writer, node *app.App, cfg *config.Config) {
 	if cfg.Authenticates() {
 		credentials = ` -H "Authorization: Bearer $RUNNEL_API_KEY"`
 	}
+	encrypted := "off; --dev-tls makes a certificate for development"
+	if cfg.TLS() {
+		encrypted = "on, on the same port"
+	}
 	fmt.Fprintf(w, `Runnel %s is ready at %s
   models      %s
   data        %s
   durability  %s
+  tls         %s
 
 Try it:
   curl -N %s/v1/sessions/demo/prompts%s -H 'Accept: text/event-stream' --json '{"prompt":"Hello"}'
   runnel chat%s
 
-`, version(), url, strings.Join(node.Models(), ", "), storage, node.Durability(), url, credentials, serverFlag(url))
+%s`, version(), url, strings.Join(node.Models(), ", "), storage, node.Durability(), encrypted, url, credentials, serverFlag(url), trust(node.Authority(), node.Addr()))
+}
+
+// trust says how to trust the authority in a file, if there is one.
+func trust(file string, addr net.Addr) string {
+	if file == "" {
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(addr.String())
+	return fmt.Sprintf(`Its certificate for development is trusted with one of
+  curl --cacert %[2]s %[1]s/readyz
+  runnel chat --server %[1]s --ca-file %[2]s
+  export NODE_EXTRA_CA_CERTS=%[2]s    # Node.js
+  export AWS_CA_BUNDLE=%[2]s    # boto3, AWS CLI
+  export SSL_CERT_FILE=%[2]s    # Go, OpenSSL, Python
+
+`, "https://localhost:"+port, shellQuote(file))
+}
+
+// shellQuote returns text as one word of a shell.
+func shellQuote(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%", r)
+	}
+	if strings.TrimFunc(text, plain) == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // reachable returns an address to connect to; one that listens everywhere is

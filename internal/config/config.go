@@ -21,13 +21,21 @@ import (
 //	only     "file": the setting has neither flag nor variable
 //	live     "yes": a running node takes a new value when it reloads
 type Config struct {
-	Listen         string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
-	Insecure       bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
-	TrustedProxies []string      `name:"trusted-proxies" group:"Node" arg:"NETWORK,..." help:"Proxies that are believed when they say for whom they ask; networks or addresses"`
-	DataDir        string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
-	DrainTimeout   time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
-	LogLevel       string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
-	LogFormat      string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
+	Listen       string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
+	Insecure     bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
+	DataDir      string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
+	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
+	LogLevel     string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
+	LogFormat    string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
+
+	TLSCert        string        `name:"tls-cert" group:"Port" arg:"FILE" help:"Certificate, with its chain, for TLS on the same port; read again when it changes"`
+	TLSKey         string        `name:"tls-key" group:"Port" arg:"FILE" help:"Its key"`
+	DevTLS         bool          `name:"dev-tls" group:"Port" help:"Do TLS with a certificate for development, made in the data folder"`
+	TrustedProxies []string      `name:"trusted-proxies" group:"Port" arg:"NETWORK,..." help:"Proxies that are believed when they say for whom they ask; networks or addresses"`
+	MaxConnections int           `name:"max-connections" default:"0" min:"0" max:"10000000" group:"Port" arg:"N" help:"How many connections may be open at once; 0 is as many as there may be open files, with some left for the log"`
+	HeaderTimeout  time.Duration `name:"header-timeout" default:"10s" min:"100ms" max:"10m" group:"Port" arg:"TIME" help:"How long the head of a request may take, and the beginning of TLS"`
+	BodyTimeout    time.Duration `name:"body-timeout" default:"30s" min:"100ms" max:"1h" group:"Port" arg:"TIME" help:"How long the body of a request may take"`
+	IdleTimeout    time.Duration `name:"idle-timeout" default:"2m" min:"100ms" max:"24h" group:"Port" arg:"TIME" help:"How long a connection may be kept without a request"`
 
 	Keys    []auth.Key    `name:"keys" only:"file" live:"yes" group:"Access" help:"API keys, by their hashes; \"runnel key new\" makes one"`
 	Issuers []auth.Issuer `name:"issuers" only:"file" live:"yes" group:"Access" help:"OIDC providers and Cognito user pools whose tokens are accepted"`
@@ -70,6 +78,9 @@ func (c *Config) Proxies() peer.Proxies {
 	proxies, _ := peer.ParseProxies(c.TrustedProxies)
 	return proxies
 }
+
+// TLS reports whether the port is to do TLS.
+func (c *Config) TLS() bool { return c.DevTLS || c.TLSCert != "" }
 
 // Authenticates reports whether callers must show credentials.
 func (c *Config) Authenticates() bool { return c.Auth().Enabled() || len(c.IAM.Keys) > 0 }

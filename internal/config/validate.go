@@ -62,6 +62,9 @@ func (c *Config) Validate() error {
 		}
 		return invalid(name, "it has no effect without --nats-url")
 	}
+	if err := c.validateTLS(); err != nil {
+		return err
+	}
 	if _, err := peer.ParseProxies(c.TrustedProxies); err != nil {
 		return invalid("trusted-proxies", "%v", err)
 	}
@@ -89,6 +92,20 @@ anyone there could read every session and spend your money on models.
 Make a key with "runnel key new" and put it into the configuration file,
 listen on 127.0.0.1 with a proxy in front that checks its callers,
 or pass --insecure if everyone who can reach this address may use it.`, c.Listen)
+}
+
+func (c *Config) validateTLS() error {
+	switch {
+	case c.DevTLS && c.TLSCert+c.TLSKey != "":
+		return invalid("dev-tls", "there is a certificate already; give either --dev-tls or --tls-cert")
+	case c.DevTLS && c.DataDir == "":
+		return invalid("dev-tls", "the folder for its certificate has no name; set --data-dir")
+	case c.TLSCert == "" && c.TLSKey != "":
+		return invalid("tls-key", "it has no effect without --tls-cert")
+	case c.TLSCert != "" && c.TLSKey == "":
+		return invalid("tls-cert", "its key is missing; set --tls-key")
+	}
+	return nil
 }
 
 func (c *Config) validateAccess() error {

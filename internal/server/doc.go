@@ -1,6 +1,7 @@
-// Package server puts the doors on one port: HTTP/1.1 and HTTP/2 without TLS,
-// the middleware that all doors share, health, and an orderly end.
+// Package server puts the doors on one port: HTTP/1.1 and HTTP/2, with TLS and
+// without, the middleware that all doors share, health, and an orderly end.
 //
+//   - port.go: connections, from their first byte on; files_*.go: how many
 //   - server.go: what is served, and the life of the listener
 //   - router.go: from a request to a door's handler
 //   - middleware.go: request ids, panics, the access log, origins

@@ -76,11 +76,14 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse(w, r, refusal)
 }
 
+// refusedBodyTimeout is what net/http may look for a body that nobody reads.
+const refusedBodyTimeout = 10 * time.Second
+
 // refuse answers a request that no route matches as the mux would, 404 or 405
 // with Allow, but in JSON.
 func refuse(w http.ResponseWriter, r *http.Request, refusal http.Handler) {
 	// net/http looks for the body that nobody has read.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerTimeout))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout))
 	said := recorder{header: make(http.Header), code: http.StatusNotFound}
 	if refusal != nil {
 		refusal.ServeHTTP(&said, r)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,9 +46,19 @@ type Config struct {
 	// Origins are those whose web pages may use the server, such as
 	// https://chat.example.com, or * for all: pages from here only.
 	Origins []string
+	// TLS makes the port answer TLS beside plaintext: plaintext only. It offers
+	// h2 and http/1.1 in NextProtos.
+	TLS *tls.Config
 	// Proxies are believed when they say for whom they ask; handlers learn it
 	// from [peer.Addr].
 	Proxies peer.Proxies
+
+	HeaderTimeout time.Duration // for a request's head, and for TLS to begin: 10 s
+	IdleTimeout   time.Duration // for the next request on a connection: 2 min
+	// MaxConnections bounds the connections that are open at once. One more makes
+	// the oldest that has sent nothing yet leave, or is closed itself: as many
+	// as the process may have open files, less what the engine needs.
+	MaxConnections int
 
 	// Drain waits until running generations have ended: nothing to wait for.
 	Drain        func(ctx context.Context) error
@@ -63,6 +74,8 @@ func (c Config) withDefaults() Config {
 		field *time.Duration
 		value time.Duration
 	}{
+		{&c.HeaderTimeout, 10 * time.Second},
+		{&c.IdleTimeout, 2 * time.Minute},
 		{&c.DrainTimeout, 30 * time.Second},
 		{&c.EndTimeout, 5 * time.Second},
 		{&c.CloseTimeout, 5 * time.Second},
@@ -71,6 +84,10 @@ func (c Config) withDefaults() Config {
 			*d.field = d.value
 		}
 	}
+	if c.MaxConnections <= 0 {
+		files := openFiles()
+		c.MaxConnections = int(files - min(files/4, reservedFiles))
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -78,39 +95,51 @@ func (c Config) withDefaults() Config {
 }
 
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
 	// maxHeader leaves room for URLs that carry credentials: presigned ones,
 	// and those of AppSync clients.
 	maxHeader = 64 << 10
+	// reservedFiles are those of the engine, and of calls to models. Without
+	// them an answer could not be stored because too many clients came.
+	reservedFiles = 1024
+	// maxOpenFiles is taken for the limit where there is none.
+	maxOpenFiles = 1 << 20
+	// complaint is how often the log says that clients are turned away.
+	complaint = time.Minute
 )
 
 // A Server serves the doors on one listener.
 type Server struct {
-	ln       net.Listener
+	port     *port
 	cfg      Config
 	log      *slog.Logger
 	http     *http.Server
 	draining atomic.Bool
+
+	complained time.Time // that there are too many connections; owned by port.run
 }
 
 // New returns a server on ln, which it owns. The error names a door whose
 // patterns do not fit, or an origin that is none.
 func New(ln net.Listener, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
-	s := &Server{ln: ln, cfg: cfg, log: cfg.Logger.With("component", "server")}
+	s := &Server{cfg: cfg, log: cfg.Logger.With("component", "server")}
+	s.port = &port{
+		ln: ln, tls: cfg.TLS, timeout: cfg.HeaderTimeout, max: int64(cfg.MaxConnections), refused: s.full,
+		ready: make(chan accepted), closed: make(chan struct{}),
+	}
 	handler, err := s.handler()
 	if err != nil {
 		return nil, err
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true) // over TLS
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
 		Handler:           handler,
 		Protocols:         protocols,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: cfg.HeaderTimeout,
+		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		// No WriteTimeout: it would cut streams. Doors set a deadline per write.
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -119,18 +148,19 @@ func New(ln net.Listener, cfg Config) (*Server, error) {
 }
 
 // Addr returns where the server listens.
-func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+func (s *Server) Addr() net.Addr { return s.port.Addr() }
 
 // Run serves until ctx is done, and then drains. The error is nil after an
 // orderly end. When it returns, the doors' streams have ended.
 func (s *Server) Run(ctx context.Context) error {
-	s.log.InfoContext(ctx, "listening", "addr", s.ln.Addr().String())
+	s.log.InfoContext(ctx, "listening", "addr", s.Addr().String(), "tls", s.cfg.TLS != nil, "max_connections", s.cfg.MaxConnections)
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var group errgroup.Group
+	group.Go(func() error { s.port.run(); return nil })
 	group.Go(func() error {
 		defer cancel()
-		if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(s.port); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("server: serve: %w", err)
 		}
 		return nil
@@ -166,6 +196,14 @@ func (s *Server) stop(ctx context.Context) error {
 		return fmt.Errorf("server: close: %w", err)
 	}
 	return nil
+}
+
+// full says that a client has been turned away.
+func (s *Server) full() {
+	if now := time.Now(); now.Sub(s.complained) > complaint {
+		s.complained = now
+		s.log.Warn("too many connections, more are closed at once", "max_connections", s.cfg.MaxConnections)
+	}
 }
 
 type step struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/runnelhq/runnel/internal/sse"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
+	"github.com/runnelhq/runnel/internal/transport/openai"
 )
 
 // doors returns the protocols that the node speaks, to callers that it knows.
@@ -24,9 +25,15 @@ func (a *App) doors() []server.Door {
 		MaxPrompt: int(cfg.MaxPrompt), BodyTimeout: cfg.BodyTimeout, Stream: stream("functionurl"), Logger: log,
 	})
 	metrics.Readers("functionurl", function.Viewers)
+	chat := openai.New(sessions, openai.Config{
+		MaxPrompt: int(cfg.MaxPrompt), BodyTimeout: cfg.BodyTimeout, Models: a.table.Names, Disconnect: cfg.OpenAIDisconnect,
+		Stream: stream("openai"), Logger: log,
+	})
+	metrics.Readers("openai", chat.Viewers)
 	open := []server.Door{
 		{Name: "http", Register: native.Register, End: native.End, Error: httpapi.WriteError},
 		{Name: "functionurl", Register: function.Register, End: function.End, Error: functionurl.WriteError},
+		{Name: "openai", Register: chat.Register, End: chat.End, Error: openai.WriteError},
 	}
 	for i := range open {
 		open[i].Register = a.guarded(open[i])

@@ -63,6 +63,8 @@ type Config struct {
 	WriteTimeout  time.Duration `name:"write-timeout" default:"150s" min:"100ms" max:"10m" group:"Delivery" arg:"TIME" help:"How long a viewer may block a write before it is cut off"`
 	CORSOrigins   []string      `name:"cors-origins" group:"Delivery" arg:"ORIGIN,..." help:"Web origins whose pages may use this node; * is any"`
 
+	OpenAIDisconnect string `name:"openai-disconnect" default:"auto" oneof:"auto cancel continue" group:"Doors" arg:"POLICY" help:"What becomes of an answer whose OpenAI client disconnects; auto stops it unless the client has named a session"`
+
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`
 	NATSReplicas int      `name:"nats-replicas" default:"1" min:"1" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored"`

@@ -25,7 +25,6 @@ type Service struct {
 
 	slots  chan struct{} // one token per generation that may run
 	owners owners
-	trail  trail
 
 	mu       sync.Mutex
 	draining bool
@@ -44,7 +43,6 @@ func New(engine runnel.Engine, router Router, cfg Config) *Service {
 		log:     cfg.Logger.With("component", "session"),
 		metrics: cfg.Metrics,
 		slots:   make(chan struct{}, cfg.MaxGenerations),
-		trail:   trail{audit: cfg.Audit},
 		active:  make(map[runnel.GenerationID]*generation),
 		waiting: make(map[runnel.SessionID][]*generation),
 	}
@@ -73,7 +71,6 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.engine.Cancels(work, func() { close(listening) }, s.stopLocal)
 	})
 	background.Go(func() error { s.keepLeases(work); return nil })
-	background.Go(func() error { s.trail.report(work); return nil })
 
 	select {
 	case <-listening:

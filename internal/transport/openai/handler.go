@@ -1,0 +1,190 @@
+package openai
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/sse"
+)
+
+// What becomes of a generation whose client disconnects.
+const (
+	DisconnectAuto     = "auto"     // it is stopped, unless the client has named a session: then it may come back
+	DisconnectCancel   = "cancel"   // it is stopped
+	DisconnectContinue = "continue" // it goes on
+)
+
+// cancelTimeout bounds the stopping of a generation whose client has left.
+const cancelTimeout = 5 * time.Second
+
+// Config holds the door's settings. A zero field means the default beside it.
+type Config struct {
+	MaxPrompt   int             // bytes of a prompt's text: 1 MiB
+	BodyTimeout time.Duration   // for a request's body to arrive: 30 s
+	Models      func() []string // what may be asked for: everything, and no list
+	Disconnect  string          // DisconnectAuto
+	Stream      sse.Config
+	Logger      *slog.Logger // discards
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxPrompt <= 0 {
+		c.MaxPrompt = 1 << 20
+	}
+	if c.BodyTimeout <= 0 {
+		c.BodyTimeout = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = c.Logger.With("component", "openai")
+	c.Stream.Logger = c.Logger
+	c.Stream = c.Stream.WithDefaults()
+	return c
+}
+
+// A Handler is the door.
+type Handler struct {
+	sessions runnel.Sessions
+	cfg      Config
+	log      *slog.Logger
+	started  time.Time
+
+	open   atomic.Int64
+	ending context.Context // done when the server stops
+	end    context.CancelFunc
+	closed sync.Once
+}
+
+// New returns the door to sessions.
+func New(sessions runnel.Sessions, cfg Config) *Handler {
+	cfg = cfg.withDefaults()
+	ending, end := context.WithCancel(context.Background())
+	return &Handler{sessions: sessions, cfg: cfg, log: cfg.Logger, started: time.Now(), ending: ending, end: end}
+}
+
+// Register hands each route's pattern and handler to handle, which is like
+// [http.ServeMux.Handle].
+func (h *Handler) Register(handle func(pattern string, handler http.Handler)) {
+	for pattern, f := range map[string]http.HandlerFunc{
+		"POST /v1/chat/completions":      h.chat,
+		"POST /v1/responses":             h.respond,
+		"GET /v1/responses/{id}":         h.response,
+		"POST /v1/responses/{id}/cancel": h.cancel,
+		"GET /v1/models":                 h.models,
+		"GET /v1/models/{model...}":      h.model,
+	} {
+		handle(pattern, f)
+	}
+}
+
+// Viewers returns how many answers are under way.
+func (h *Handler) Viewers() int { return int(h.open.Load()) }
+
+// End ends all answers that are under way. It does not wait: they are requests,
+// which the server does.
+func (h *Handler) End(context.Context) error {
+	h.closed.Do(h.end)
+	return nil
+}
+
+// readBody reads a request's body of at most the size that a prompt may need.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	// Without a deadline a client could hold a connection for ever by sending
+	// a byte now and then. It stays when the body did not come, for net/http
+	// looks for the rest, but not for the stream that follows.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
+	// JSON that escapes all but ASCII triples most texts.
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3*int64(h.cfg.MaxPrompt)+64<<10))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, refusal{status: http.StatusRequestEntityTooLarge, error: runnel.Errorf(runnel.Invalid, "the body is too large")}
+		}
+		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
+	}
+	_ = rc.SetReadDeadline(time.Time{})
+	return data, nil
+}
+
+// submit hands in a prompt, in the session that the request names, and tells the
+// client which it is.
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *runnel.Prompt) (receipt runnel.Receipt, named bool, err error) {
+	if err := h.checkModel(p.Model); err != nil {
+		return receipt, false, err
+	}
+	key := r.Header.Get("Idempotency-Key")
+	if p.Session == "" {
+		name, err := url.PathUnescape(r.Header.Get("Runnel-Session"))
+		if err != nil {
+			return receipt, false, runnel.Errorf(runnel.Invalid, "the header Runnel-Session is not percent-encoded")
+		}
+		p.Session = runnel.SessionID(name)
+	}
+	named = p.Session != ""
+	if !named {
+		p.Session = runnel.FreshSession(r.Context(), key)
+	}
+	receipt, err = h.sessions.Submit(r.Context(), runnel.Submission{Prompt: *p, IdempotencyKey: key})
+	if err == nil {
+		w.Header().Set("Runnel-Session", url.PathEscape(string(receipt.Session)))
+		w.Header().Set("Runnel-Generation", string(receipt.Generation))
+	}
+	return receipt, named, err
+}
+
+func (h *Handler) checkModel(name string) error {
+	if h.cfg.Models == nil || name == "" {
+		return nil
+	}
+	if known := h.cfg.Models(); !slices.Contains(known, name) {
+		err := noModel(name)
+		e, _ := errors.AsType[*runnel.Error](err)
+		e.Msg += "; known: " + strings.Join(known, ", ")
+		return err
+	}
+	return nil
+}
+
+// under returns the context of an answer: it ends with the request, and when
+// the server stops.
+func (h *Handler) under(r *http.Request) (context.Context, context.CancelFunc) {
+	h.open.Add(1)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	stop := context.AfterFunc(h.ending, func() {
+		cancel(&runnel.Error{Kind: runnel.Unavailable, Msg: "this server is shutting down"})
+	})
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		h.open.Add(-1)
+	}
+}
+
+// left stops the generation of a client that has left, if that is wanted.
+func (h *Handler) left(r *http.Request, receipt runnel.Receipt, named bool) {
+	if h.ending.Err() != nil || r.Context().Err() == nil {
+		return // it is we who have left
+	}
+	if _, withdrawn := errors.AsType[*runnel.Error](context.Cause(r.Context())); withdrawn {
+		return // its credentials have ended; that stops nothing
+	}
+	if h.cfg.Disconnect == DisconnectContinue || named && h.cfg.Disconnect != DisconnectCancel {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), cancelTimeout)
+	defer cancel()
+	if _, err := h.sessions.Cancel(ctx, receipt.Generation); err != nil {
+		h.log.WarnContext(ctx, "cannot stop a generation whose client has left", "generation_id", receipt.Generation, "err", err)
+	}
+}

@@ -18,6 +18,9 @@ type Principal struct {
 	// belongs to the first principal that uses it and is not a service.
 	Service bool
 
+	// Account is to whose limits it counts what it uses. Empty means its own.
+	Account string
+
 	Scheme string   // how it authenticated, such as "api_key" or "oidc"
 	Groups []string // as its issuer says
 	// Grants say what it may do. None means everything but administration.

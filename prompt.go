@@ -29,8 +29,12 @@ type Prompt struct {
 	Tools       []Tool     `json:"tools,omitempty"`
 	ToolChoice  ToolChoice `json:"tool_choice,omitzero"`
 
-	Metadata   map[string]string `json:"metadata,omitempty"`
-	AcceptedAt time.Time         `json:"accepted_at"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	// Account is who is held to account for the prompt, see [Principal.Account],
+	// and Reserved what it was counted as; nil if it was not counted.
+	Account    string       `json:"account,omitempty"`
+	Reserved   *Reservation `json:"reserved,omitempty"`
+	AcceptedAt time.Time    `json:"accepted_at"`
 	// Cursor is the end of the session's log when the prompt was accepted.
 	Cursor Cursor `json:"cursor,omitzero"`
 	// Published is the number of the first [Piece] of an answer that is

@@ -32,6 +32,11 @@ type Queue interface {
 
 	// Depth returns how many prompts the queue holds, leased or not.
 	Depth(ctx context.Context) (int, error)
+
+	// Active returns how many prompts of an account the queue holds, leased or
+	// not: all those whose Enqueue has returned, and none whose Remove has. The
+	// empty account has those that nobody is held to account for.
+	Active(ctx context.Context, account string) (int, error)
 }
 
 // A Lease is the temporary right to work on a queued prompt. Its methods may be
@@ -100,6 +105,7 @@ type Engine interface {
 	Queue
 	Ledger
 	Pieces
+	Counters
 	Peers
 	Connections
 

@@ -42,6 +42,7 @@ func crashTests() []crashTest {
 		{"runs and reservations", testCrashLedger},
 		{"pieces", testCrashPieces},
 		{"owners", testCrashOwner},
+		{"counters", testCrashCount},
 		{"random operations", testModel},
 	}
 }

@@ -37,6 +37,7 @@ func logTests() []test {
 	tests = append(tests, ledgerTests()...)
 	tests = append(tests, ownerTests()...)
 	tests = append(tests, pieceTests()...)
+	tests = append(tests, countTests()...)
 	return append(tests, peerTests()...)
 }
 

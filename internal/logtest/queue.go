@@ -28,6 +28,7 @@ func queueTests() []test {
 		{"waiting", testWaiting},
 		{"at most a thousand are waiting", testWaitingLimit},
 		{"any session id works", testQueueSessionIDs},
+		{"prompts are counted by account", testActive},
 	}
 	tests = append(tests, leaseTests()...)
 	for i := range tests {
@@ -137,6 +138,8 @@ func testPromptSurvives(t *testing.T, e runnel.Engine) {
 	p.Tools = []runnel.Tool{{Name: "look", Description: "looks", Schema: json.RawMessage(`{"type":"object"}`)}}
 	p.ToolChoice = runnel.ToolChoice{Mode: "tool", Name: "look"}
 	p.Metadata = map[string]string{"a": "b"}
+	p.Account = "an account"
+	p.Reserved = &runnel.Reservation{ID: "r", Day: "today", Prompts: 1, Metered: true, Tokens: 7}
 	p.Cursor = mustAppend(t, e, p.Session, "before")[0]
 	p.Messages = append(p.Messages,
 		runnel.Message{Role: runnel.Assistant, Parts: []runnel.Part{{ToolCall: &runnel.ToolCall{ID: "1", Name: "look", Input: json.RawMessage(`{"x":1}`)}}}},
@@ -317,6 +320,39 @@ func testQueueSessionIDs(t *testing.T, e runnel.Engine) {
 		if _, err := e.Find(limit(t), id, prompts[0].Generation); err != nil {
 			t.Errorf("find in %q: %v", id, err)
 		}
+	}
+}
+
+func testActive(t *testing.T, e runnel.Engine) {
+	want := map[string]int{"": 1, "ann": 2, "*": 1, ">": 1, "key:a b/c@d": 3, "nobody": 0}
+	check := func() {
+		t.Helper()
+		for account, n := range want {
+			if got, err := e.Active(limit(t), account); err != nil || got != n {
+				t.Errorf("%d prompts of %q, %v; want %d", got, account, err, n)
+			}
+		}
+	}
+	id := newSession()
+	for account, n := range want {
+		for range n {
+			p := newPrompt(id)
+			p.Account = account
+			if err := e.Enqueue(limit(t), p, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check()
+	for range 8 {
+		l, err := e.Dequeue(limit(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check() // leased ones count
+		mustRemove(t, l)
+		want[l.Prompt().Account]--
+		check()
 	}
 }
 

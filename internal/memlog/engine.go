@@ -39,6 +39,7 @@ type Engine struct {
 	located   map[runnel.GenerationID]location
 	reserved  map[string]string
 	owners    map[runnel.SessionID]string
+	counts    map[string]*count
 	cancels   map[chan runnel.GenerationID]struct{}
 
 	// What is published.
@@ -68,6 +69,7 @@ func New() *Engine {
 		located:  make(map[runnel.GenerationID]location),
 		reserved: make(map[string]string),
 		owners:   make(map[runnel.SessionID]string),
+		counts:   make(map[string]*count),
 		cancels:  make(map[chan runnel.GenerationID]struct{}),
 
 		published: make(map[runnel.SessionID]*pieces),
@@ -83,9 +85,9 @@ func newEpochID() string { return strings.ToLower(rand.Text()[:8]) }
 // of the log, of whatever sessions, are taken back and their numbers will be
 // given out again; so is the whereabouts of each generation that was indexed
 // after the first of them. A new epoch begins. All leases and writers are void.
-// Prompts, runs, reservations and owners survive, because they were synced, but that a
-// prompt was removed is forgotten: it may be enqueued once more. Calls that are
-// blocked go on with the engine as it is then.
+// Prompts, runs, reservations, owners and counters survive, because they were
+// synced, but that a prompt was removed is forgotten: it may be enqueued once
+// more. Calls that are blocked go on with the engine as it is then.
 func (e *Engine) Crash(lose int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

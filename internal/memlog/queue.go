@@ -18,6 +18,7 @@ type entry struct {
 	number     uint64 // rises in the order of acceptance
 	session    runnel.SessionID
 	generation runnel.GenerationID
+	account    string
 	prompt     []byte    // JSON
 	lease      uint64    // the lease that holds it
 	until      time.Time // when that lease is void
@@ -54,7 +55,7 @@ func (e *Engine) Enqueue(ctx context.Context, p runnel.Prompt, exclusive bool) e
 	}
 	e.entries++
 	e.enqueued[p.Generation] = true
-	e.prompts = append(e.prompts, &entry{number: e.entries, session: p.Session, generation: p.Generation, prompt: data})
+	e.prompts = append(e.prompts, &entry{number: e.entries, session: p.Session, generation: p.Generation, account: p.Account, prompt: data})
 	e.wakeQueue()
 	return nil
 }
@@ -170,4 +171,19 @@ func (e *Engine) Depth(ctx context.Context) (int, error) {
 	}
 	defer e.mu.Unlock()
 	return len(e.prompts), nil
+}
+
+// Active implements [runnel.Queue].
+func (e *Engine) Active(ctx context.Context, account string) (int, error) {
+	if err := e.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer e.mu.Unlock()
+	n := 0
+	for _, p := range e.prompts {
+		if p.account == account {
+			n++
+		}
+	}
+	return n, nil
 }

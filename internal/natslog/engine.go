@@ -158,7 +158,7 @@ func (e *Engine) Check(ctx context.Context) error {
 			return fail(fmt.Errorf("the connection is %s", s), "check")
 		}
 	}
-	// Nothing has this subject: a prompt's has four tokens.
+	// Nothing has this subject: a prompt's has five tokens.
 	if _, err := e.conn.last(ctx, promptStream, promptPrefix+"check"); err != nil && !errors.Is(err, errNone) {
 		return fail(err, "check")
 	}

@@ -43,10 +43,10 @@ func (e *Engine) Enqueue(ctx context.Context, p runnel.Prompt, exclusive bool) e
 	expect := noSequence
 	if exclusive {
 		expect = 0
-		header[headerExpectOn] = []string{runSubjects(promptPrefix, p.Session)}
+		header[headerExpectOn] = []string{promptSubjects(p.Session)}
 	}
 	for {
-		_, err = e.conn.put(ctx, promptStream, runSubject(promptPrefix, p.Session, p.Generation), data, expect, header)
+		_, err = e.conn.put(ctx, promptStream, promptSubject(&p), data, expect, header)
 		if errors.Is(err, errInFlight) && pause(ctx, retryPause) == nil {
 			continue // somebody else is storing it; see what comes of that
 		}
@@ -163,7 +163,7 @@ func (e *Engine) pulled(ctx context.Context, answers <-chan *nats.Msg) (*nats.Ms
 // removed, and a session has few prompts in the queue.
 func (e *Engine) Waiting(ctx context.Context, id runnel.SessionID) ([]runnel.Prompt, error) {
 	var prompts []runnel.Prompt
-	q := query{Seq: 1, NextFor: runSubjects(promptPrefix, id)}
+	q := query{Seq: 1, NextFor: promptSubjects(id)}
 	for len(prompts) < maxWaiting {
 		m, err := e.conn.get(ctx, promptStream, q)
 		if errors.Is(err, errNone) {
@@ -184,7 +184,7 @@ func (e *Engine) Waiting(ctx context.Context, id runnel.SessionID) ([]runnel.Pro
 
 // Find implements [runnel.Queue].
 func (e *Engine) Find(ctx context.Context, id runnel.SessionID, gen runnel.GenerationID) (runnel.Prompt, error) {
-	m, err := e.conn.last(ctx, promptStream, runSubject(promptPrefix, id, gen))
+	m, err := e.conn.last(ctx, promptStream, runSubject(promptPrefix, id, gen)+".*")
 	var p runnel.Prompt
 	switch {
 	case errors.Is(err, errNone):
@@ -205,6 +205,16 @@ func (e *Engine) Depth(ctx context.Context) (int, error) {
 		return 0, fail(err, "depth")
 	}
 	return int(info.State.Messages), nil
+}
+
+// Active implements [runnel.Queue]. The leader counts the subjects; what it
+// costs grows with the queue, so only who has a limit is counted.
+func (e *Engine) Active(ctx context.Context, account string) (int, error) {
+	info, err := e.conn.info(ctx, promptStream, promptPrefix+"*.*."+accountToken(account), 0)
+	if err != nil {
+		return 0, fail(err, "count prompts")
+	}
+	return info.Total, nil
 }
 
 // lease implements [runnel.Lease].
@@ -239,7 +249,7 @@ func (l *lease) Prompt() runnel.Prompt { return l.prompt }
 
 // First implements [runnel.Lease].
 func (l *lease) First(ctx context.Context) (bool, error) {
-	m, err := l.engine.conn.get(ctx, promptStream, query{Seq: 1, NextFor: runSubjects(promptPrefix, l.prompt.Session)})
+	m, err := l.engine.conn.get(ctx, promptStream, query{Seq: 1, NextFor: promptSubjects(l.prompt.Session)})
 	switch {
 	case errors.Is(err, errNone):
 		return true, nil // somebody else has removed it

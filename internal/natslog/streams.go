@@ -22,6 +22,7 @@ const (
 	ownerStream  = "RUNNEL_OWNERS"  // whose a session is
 	connStream   = "RUNNEL_CONNECTIONS"
 	pieceStream  = "RUNNEL_PUBLISHED" // pieces of answers that come from outside
+	countStream  = "RUNNEL_COUNTS"    // counters
 	epochStream  = "RUNNEL_EPOCHS"    // the starts of an embedded engine
 )
 
@@ -36,6 +37,10 @@ const (
 	// pieceAge is longer than any generation takes.
 	pieceAge  = 48 * time.Hour
 	maxEpochs = 1000
+	countAge  = 48 * time.Hour
+	// maxCounts is how many additions to a counter are kept: a start finds in
+	// them the ids that are not to count again.
+	maxCounts = 128
 	// A cluster may have to elect leaders first.
 	prepareTimeout = 30 * time.Second
 	prepareTry     = 2 * time.Second
@@ -46,7 +51,7 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 	all := []jetstream.StreamConfig{
 		{
 			Name:       promptStream,
-			Subjects:   []string{promptPrefix + "*.*"},
+			Subjects:   []string{promptPrefix + "*.*.*"},
 			Retention:  jetstream.WorkQueuePolicy,
 			Duplicates: dedupeAge,
 		},
@@ -90,6 +95,14 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			Duplicates: dedupeAge,
 			// Whoever waits for a piece is told that there is one, and reads it.
 			RePublish: &jetstream.RePublish{Source: piecePrefix + ">", Destination: newPiecePrefix + ">", HeadersOnly: true},
+		},
+		{
+			Name:              countStream,
+			Subjects:          []string{countPrefix + "*"},
+			MaxAge:            countAge,
+			MaxMsgsPerSubject: maxCounts,
+			Duplicates:        dedupeAge,
+			AllowMsgCounter:   true,
 		},
 	}
 	if remote {

@@ -14,13 +14,14 @@ const (
 	logPrefix    = "runnel.log."    // + session: events
 	livePrefix   = "runnel.live."   // + session: events that have just been stored
 	indexPrefix  = "runnel.gen."    // + generation: its session
-	promptPrefix = "runnel.prompt." // + session.generation: accepted prompts
+	promptPrefix = "runnel.prompt." // + session.generation.account: accepted prompts
 	turnPrefix   = "runnel.turn."   // + session.generation: runs
 	keyPrefix    = "runnel.key."    // + hash: idempotency keys
 	ownerPrefix  = "runnel.owner."  // + session: its owner
 	connPrefix   = "runnel.conn."   // + session.connection: who is connected
 	nodePrefix   = "runnel.node."   // + node: requests to it; not stored
 	piecePrefix  = "runnel.piece."  // + session: pieces that were published
+	countPrefix  = "runnel.count."  // + hash: counters
 	epochSubject = "runnel.epoch"
 
 	newPiecePrefix = "runnel.newpiece." // + session: that one was stored; not stored itself
@@ -68,8 +69,31 @@ func runSubjects(prefix string, id runnel.SessionID) string {
 	return prefix + token(string(id)) + ".*"
 }
 
+// promptSubject names who is held to account, so that prompts can be counted.
+func promptSubject(p *runnel.Prompt) string {
+	return runSubject(promptPrefix, p.Session, p.Generation) + "." + accountToken(p.Account)
+}
+
+// promptSubjects matches the subjects of all prompts of a session.
+func promptSubjects(id runnel.SessionID) string {
+	return promptPrefix + token(string(id)) + ".*.*"
+}
+
+// accountToken hashes the account, which others name, at any length.
+func accountToken(account string) string {
+	if account == "" {
+		return escape
+	}
+	return hash(account)
+}
+
 // keySubject hashes the key: clients choose it, of any length.
-func keySubject(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return keyPrefix + hex.EncodeToString(sum[:])
+func keySubject(key string) string { return keyPrefix + hash(key) }
+
+// countSubject hashes the key, which holds an account.
+func countSubject(key string) string { return countPrefix + hash(key) }
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }

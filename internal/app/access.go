@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -69,6 +70,7 @@ func (a *App) Reload(load func() (*config.Config, error)) {
 		a.log.Error("the new configuration is refused, the present one stays", "err", err)
 		return
 	}
+	auth.NewAudit(a.log).Acted(context.Background(), "", "reload", "configuration")
 	a.log.Info("configuration reloaded")
 	if len(restart) > 0 {
 		a.log.Warn("these settings have changed and need a restart", "settings", restart)

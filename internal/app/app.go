@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel/api"
+	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/cert"
 	"github.com/runnelhq/runnel/internal/config"
 	"github.com/runnelhq/runnel/internal/natslog"
@@ -205,7 +206,7 @@ func (a *App) sessionConfig() session.Config {
 		HistoryTurns: orNone(c.HistoryTurns), FlushChunks: c.FlushChunks, FlushInterval: orNone(c.FlushInterval),
 		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout,
 		Attempts: c.Attempts, Retries: orNone(c.Retries), DrainTimeout: c.DrainTimeout,
-		Node: nodeName(), Logger: a.log, Metrics: a.metrics,
+		Node: nodeName(), Logger: a.log, Metrics: a.metrics, Audit: auth.NewAudit(a.log),
 	}
 }
 

@@ -52,6 +52,17 @@ func (a Audit) Refused(ctx context.Context, scheme, reason, principal, remote st
 	a.log.WarnContext(ctx, "refused", "scheme", scheme, "reason", reason, "principal", principal, "remote", remote)
 }
 
+// Denied says that a caller who is known was kept from a session, and why, in
+// a fixed word; so many times.
+func (a Audit) Denied(p *runnel.Principal, action runnel.Action, id runnel.SessionID, reason string, times int) {
+	a.log.Warn("refused", "scheme", p.Scheme, "reason", reason, "principal", p.ID, "action", action, "session_id", id, "times", times)
+}
+
+// Overrode says that an administrator did something to another's session.
+func (a Audit) Overrode(p *runnel.Principal, action runnel.Action, id runnel.SessionID, times int) {
+	a.log.Info("acted", "principal", p.ID, "action", action, "target", id, "times", times)
+}
+
 // Acted says that somebody used administrative rights: what was done, to what.
 // An empty principal is the operator, at the machine itself.
 func (a Audit) Acted(ctx context.Context, principal, action, target string) {

@@ -34,6 +34,11 @@ func (s *Service) granted(p *runnel.Principal, a runnel.Action, id runnel.Sessio
 	return p.May(a, id) && (!owns(p) || s.owners.known(id, p.ID))
 }
 
+// administers reports whether p, a user, may do a to other users' sessions.
+func administers(p *runnel.Principal, a runnel.Action, id runnel.SessionID) bool {
+	return owns(p) && id != nobodys && (a == runnel.Read || a == runnel.Cancel) && p.May(runnel.Admin, id)
+}
+
 // access finds out what the caller of ctx may see of a session. It costs all
 // users but the owner one look-up, whatever comes of it, so that the time it
 // takes does not tell a hidden session from one that does not exist.
@@ -43,13 +48,31 @@ func (s *Service) access(ctx context.Context, a runnel.Action, id runnel.Session
 	case s.granted(p, a, id):
 		return full, nil
 	case !owns(p):
+		s.denied(p, a, id, byGrants)
 		return hidden, nil
 	}
 	found, err := s.own(ctx, p, id, "")
-	if !p.May(a, id) {
+	switch {
+	case err != nil:
+		return hidden, err
+	case (found != full || !p.May(a, id)) && administers(p, a, id):
+		s.trail.add(trailEntry{principal: p, action: a, session: id})
+		return full, nil
+	case !p.May(a, id):
 		found = hidden
+		s.denied(p, a, id, byGrants)
+	case found == hidden:
+		s.denied(p, a, id, byOwner)
 	}
-	return found, err
+	return found, nil
+}
+
+// denied notes that the caller was kept from a session, but not from one that
+// was only looked for.
+func (s *Service) denied(p *runnel.Principal, a runnel.Action, id runnel.SessionID, reason string) {
+	if id != nobodys {
+		s.trail.add(trailEntry{p, a, id, reason})
+	}
 }
 
 // claim makes the session the caller's if it is nobody's. It is called, by
@@ -81,6 +104,7 @@ func (s *Service) admit(ctx context.Context, id runnel.SessionID) error {
 	p := runnel.PrincipalFrom(ctx)
 	switch {
 	case !p.May(runnel.Submit, id):
+		s.denied(p, runnel.Submit, id, byGrants)
 		return runnel.Errorf(runnel.Denied, "may not submit to this session")
 	case s.granted(p, runnel.Submit, id):
 		return nil
@@ -88,6 +112,7 @@ func (s *Service) admit(ctx context.Context, id runnel.SessionID) error {
 	if found, err := s.claim(ctx, id); found == full || err != nil {
 		return err
 	}
+	s.denied(p, runnel.Submit, id, byOwner)
 	return runnel.Errorf(runnel.NotFound, "no such session")
 }
 

@@ -33,6 +33,7 @@ func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []run
 			}
 			s.metrics.Retried(c.Name, runnel.KindOf(err))
 			s.log.WarnContext(ctx, "a model call failed before its first token", "generation_id", p.Generation, "model", c.Name, "try", try+1, "err", err)
+			s.logTold(ctx, p.Generation, err)
 			wait, again := retryDelay(err, try)
 			if !again || try >= s.cfg.Retries {
 				if i == len(candidates)-1 || runnel.KindOf(err) == runnel.Invalid {
@@ -129,4 +130,16 @@ func toolInput(joined string) json.RawMessage {
 	}
 	quoted, _ := json.Marshal(joined) // cannot fail for a string
 	return quoted
+}
+
+// logTold logs what the model server itself said of a failure. It may quote the
+// prompt or the answer, so it is not for a log that others read.
+func (s *Service) logTold(ctx context.Context, gen runnel.GenerationID, err error) {
+	type teller interface {
+		error
+		Told() string
+	}
+	if failure, ok := errors.AsType[teller](err); ok {
+		s.log.DebugContext(ctx, "the model server said why", "generation_id", gen, "told", failure.Told())
+	}
 }

@@ -44,6 +44,7 @@ type Config struct {
 	Node    string       // names this process in run records
 	Logger  *slog.Logger // discards
 	Metrics Metrics      // none
+	Audit   Audit        // none
 }
 
 func (c Config) withDefaults() Config {
@@ -65,6 +66,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Metrics == nil {
 		c.Metrics = noMetrics{}
+	}
+	if c.Audit == nil {
+		c.Audit = noAudit{}
 	}
 	return c
 }

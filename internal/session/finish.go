@@ -31,6 +31,7 @@ func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) er
 		t.State = runnel.Failed
 		t.Failure = &runnel.Failure{Kind: runnel.KindOf(cause).String(), Message: runnel.PublicMessage(cause)}
 		g.s.log.WarnContext(ctx, "a generation failed", "session_id", g.prompt.Session, "generation_id", g.prompt.Generation, "model", t.Model, "err", cause)
+		g.s.logTold(ctx, g.prompt.Generation, cause)
 	}
 	if err := g.commit(ctx, t); err != nil {
 		return err

@@ -25,6 +25,7 @@ type Service struct {
 
 	slots  chan struct{} // one token per generation that may run
 	owners owners
+	trail  trail
 
 	mu       sync.Mutex
 	draining bool
@@ -43,6 +44,7 @@ func New(engine runnel.Engine, router Router, cfg Config) *Service {
 		log:     cfg.Logger.With("component", "session"),
 		metrics: cfg.Metrics,
 		slots:   make(chan struct{}, cfg.MaxGenerations),
+		trail:   trail{audit: cfg.Audit},
 		active:  make(map[runnel.GenerationID]*generation),
 		waiting: make(map[runnel.SessionID][]*generation),
 	}
@@ -71,6 +73,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return s.engine.Cancels(work, func() { close(listening) }, s.stopLocal)
 	})
 	background.Go(func() error { s.keepLeases(work); return nil })
+	background.Go(func() error { s.trail.report(work); return nil })
 
 	select {
 	case <-listening:

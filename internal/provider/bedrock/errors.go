@@ -22,13 +22,14 @@ type serviceError struct {
 	code       string // such as ThrottlingException
 	status     int    // of the response; zero inside a stream
 	original   int    // the status of the model behind Bedrock; zero if unknown
-	message    string // for the log
+	message    string // may quote the prompt
 	retryAfter time.Duration
 }
 
-func (f *serviceError) Error() string {
-	return fmt.Sprintf("%s (status %d): %s", f.code, f.status, f.message)
-}
+func (f *serviceError) Error() string { return fmt.Sprintf("%.80s (status %d)", f.code, f.status) }
+
+// Told returns the service's own text, for whoever looks for a fault.
+func (f *serviceError) Told() string { return f.message }
 
 // exceptionBody is what stands in the body of an error, however it comes.
 type exceptionBody struct {

@@ -18,12 +18,15 @@ import (
 // what all of them can be put in.
 type Failure struct {
 	Status     int
-	Detail     string        // the server's own text, for the log
+	Detail     string        // the server's own text, which may quote the prompt
 	RetryAfter time.Duration // zero if the server did not say
 }
 
-// Error returns the failure for the log.
-func (f *Failure) Error() string { return fmt.Sprintf("status %d: %s", f.Status, f.Detail) }
+// Error returns the failure for the log, without the server's own text.
+func (f *Failure) Error() string { return fmt.Sprintf("status %d", f.Status) }
+
+// Told returns the server's own text, for whoever looks for a fault.
+func (f *Failure) Told() string { return f.Detail }
 
 // ContextError returns nil while ctx is alive, and after that the error with
 // which a generation ends: a deadline may be kept by another attempt, a

@@ -31,7 +31,7 @@ func table() []rule {
 		{"internal/obs", []string{"."}},
 		{"internal/auth", []string{"."}},
 		{"internal/auth/sigv4", []string{"."}},
-		{"internal/limit", []string{"."}},
+		{"internal/limit", []string{".", "internal/peer"}},
 		{"internal/route", []string{"."}},
 		{"internal/stage", []string{"."}},
 		{"internal/function", []string{".", "internal/eventstream"}},

@@ -19,11 +19,12 @@ type account struct {
 	// Guarded by the Limiter's mu.
 	bucket      *rate.Limiter // nil if its rate was never limited
 	connections int
+	usedUp      string        // the last day on which its daily limits were reached
 	held        int           // connections and admissions that keep it from being forgotten
 	idle        *list.Element // its place among those that nobody holds
 
-	// admission has one place, taken by the call of [Limiter.Generation] whose
-	// prompt is being stored.
+	// admission has one place, taken by the call of [Limiter.Admit] whose prompt
+	// is being stored.
 	admission chan struct{}
 }
 
@@ -63,10 +64,17 @@ func (l *Limiter) drop(a *account) {
 	}
 }
 
-// take takes one request out of the bucket, which it makes or adjusts to the
-// limits first. It returns how the principal stands, and how long it has to
-// wait if nothing could be taken.
-func (a *account) take(limits Limits, now time.Time) (Quota, time.Duration) {
+// release undoes hold.
+func (l *Limiter) release(a *account) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(a)
+}
+
+// take takes n requests, one or none, out of the bucket, which it makes or
+// adjusts to the limits first. It returns how the principal stands, and how long
+// it has to wait if there was not one to be taken.
+func (a *account) take(limits Limits, now time.Time, n int) (Quota, time.Duration) {
 	every, burst := rate.Limit(limits.Rate), limits.Burst
 	if a.bucket == nil {
 		a.bucket = rate.NewLimiter(every, burst)
@@ -80,8 +88,10 @@ func (a *account) take(limits Limits, now time.Time) (Quota, time.Duration) {
 	q := Quota{Policy: Requests, Limit: int64(burst), Window: spent(float64(burst), limits.Rate)}
 	r := a.bucket.ReserveN(now, 1)
 	wait := r.DelayFrom(now)
-	if wait > 0 {
+	if wait > 0 || n == 0 {
 		r.CancelAt(now)
+	}
+	if wait > 0 {
 		q.Reset = wait
 		return q, wait
 	}

@@ -12,8 +12,6 @@ import (
 
 // Config says what is allowed to whom.
 type Config struct {
-	// Connections is how many this node holds, everybody's together; 0 is any number.
-	Connections int `yaml:"connections"`
 	// Default holds for everybody, but for what the first matching rule says.
 	Default Limits `yaml:"default"`
 	Rules   []Rule `yaml:"rules"`
@@ -28,14 +26,21 @@ type Limits struct {
 	Generations int     `yaml:"generations"` // waiting or running at the same time
 	Prompts     int64   `yaml:"prompts_per_day"`
 	Tokens      int64   `yaml:"tokens_per_day"` // of prompts and answers
+	MaxBody     Bytes   `yaml:"max_body"`       // of a request
+	MaxFrame    Bytes   `yaml:"max_frame"`      // a message on an open connection
+	MaxPrompt   Bytes   `yaml:"max_prompt"`     // the text of a prompt
 }
+
+// Bytes is a size.
+type Bytes int64
 
 // Unlimited lifts a limit of the default.
 const Unlimited = -1
 
 // A Rule gives limits of their own to some principals.
 type Rule struct {
-	// Principals are patterns of principal ids; * is any text, ? any byte.
+	// Principals are patterns of accounts, which are the ids of principals, and
+	// of callers without one their addresses; * is any text, ? any byte.
 	Principals []string `yaml:"principals"`
 	// Groups match the members of any of them.
 	Groups []string `yaml:"groups"`
@@ -45,21 +50,18 @@ type Rule struct {
 // Validate says what is wrong with c, all of it.
 func (c Config) Validate() error {
 	var errs []error
-	if c.Connections < 0 {
-		errs = append(errs, errors.New("limit: connections must not be negative; 0 is no limit"))
-	}
 	if err := c.Default.validate(); err != nil {
-		errs = append(errs, fmt.Errorf("limit: default: %w", err))
+		errs = append(errs, fmt.Errorf("limits.default: %w", err))
 	}
 	for i, r := range c.Rules {
 		if len(r.Principals) == 0 && len(r.Groups) == 0 {
-			errs = append(errs, fmt.Errorf("limit: rules[%d] is for nobody; it needs principals or groups", i))
+			errs = append(errs, fmt.Errorf("limits.rules[%d]: it is for nobody; it needs principals or groups", i))
 		}
 		if slices.Contains(r.Principals, "") || slices.Contains(r.Groups, "") {
-			errs = append(errs, fmt.Errorf("limit: rules[%d] has an empty principal or group", i))
+			errs = append(errs, fmt.Errorf("limits.rules[%d]: it has an empty principal or group", i))
 		}
 		if err := r.Limits.validate(); err != nil {
-			errs = append(errs, fmt.Errorf("limit: rules[%d]: %w", i, err))
+			errs = append(errs, fmt.Errorf("limits.rules[%d]: %w", i, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -73,6 +75,7 @@ func (l Limits) validate() error {
 	}{
 		{"rate", l.Rate}, {"burst", float64(l.Burst)}, {"connections", float64(l.Connections)},
 		{"generations", float64(l.Generations)}, {"prompts_per_day", float64(l.Prompts)}, {"tokens_per_day", float64(l.Tokens)},
+		{"max_body", float64(l.MaxBody)}, {"max_frame", float64(l.MaxFrame)}, {"max_prompt", float64(l.MaxPrompt)},
 	} {
 		if f.value < 0 && f.value != Unlimited || math.IsNaN(f.value) || math.IsInf(f.value, 0) {
 			errs = append(errs, fmt.Errorf("%s must be a limit, or %d for none", f.name, Unlimited))
@@ -84,15 +87,35 @@ func (l Limits) validate() error {
 	return errors.Join(errs...)
 }
 
-// of returns the limits of a principal; in them zero is no limit.
+// none reports whether nobody has a limit.
+func (c *Config) none() bool { return c.Default == Limits{} && len(c.Rules) == 0 }
+
+// accountOf returns to whose limits it counts what p uses.
+func accountOf(p *runnel.Principal) string { return cmp.Or(p.Account, p.ID) }
+
+func (r *Rule) isFor(p *runnel.Principal) bool {
+	for _, pattern := range r.Principals {
+		if match(pattern, accountOf(p)) {
+			return true
+		}
+	}
+	for _, group := range r.Groups {
+		if slices.Contains(p.Groups, group) {
+			return true
+		}
+	}
+	return false
+}
+
+// of returns the limits of a principal; in them zero is no limit. It is asked
+// for every request, and does not allocate.
 func (c *Config) of(p *runnel.Principal) Limits {
 	limits := c.Default
-	i := slices.IndexFunc(c.Rules, func(r Rule) bool {
-		return slices.ContainsFunc(r.Principals, func(pattern string) bool { return match(pattern, p.ID) }) ||
-			slices.ContainsFunc(r.Groups, func(g string) bool { return slices.Contains(p.Groups, g) })
-	})
-	if i >= 0 {
-		r := c.Rules[i].Limits
+	for i := range c.Rules {
+		if !c.Rules[i].isFor(p) {
+			continue
+		}
+		r := &c.Rules[i].Limits
 		limits = Limits{
 			Rate:        cmp.Or(r.Rate, limits.Rate),
 			Burst:       cmp.Or(r.Burst, limits.Burst),
@@ -100,11 +123,15 @@ func (c *Config) of(p *runnel.Principal) Limits {
 			Generations: cmp.Or(r.Generations, limits.Generations),
 			Prompts:     cmp.Or(r.Prompts, limits.Prompts),
 			Tokens:      cmp.Or(r.Tokens, limits.Tokens),
+			MaxBody:     cmp.Or(r.MaxBody, limits.MaxBody),
+			MaxFrame:    cmp.Or(r.MaxFrame, limits.MaxFrame),
+			MaxPrompt:   cmp.Or(r.MaxPrompt, limits.MaxPrompt),
 		}
 		// A burst belongs to its rate.
 		if r.Rate != 0 {
 			limits.Burst = r.Burst
 		}
+		break
 	}
 	limits.Rate = max(limits.Rate, 0)
 	if limits.Burst == 0 {
@@ -114,6 +141,9 @@ func (c *Config) of(p *runnel.Principal) Limits {
 	limits.Generations = max(limits.Generations, 0)
 	limits.Prompts = max(limits.Prompts, 0)
 	limits.Tokens = max(limits.Tokens, 0)
+	limits.MaxBody = max(limits.MaxBody, 0)
+	limits.MaxFrame = max(limits.MaxFrame, 0)
+	limits.MaxPrompt = max(limits.MaxPrompt, 0)
 	return limits
 }
 

@@ -18,7 +18,6 @@ import (
 func TestRules(t *testing.T) {
 	t.Parallel()
 	const text = `
-connections: 20000
 default: {rate: 10, burst: 20, connections: 5, generations: 2, prompts_per_day: 100, tokens_per_day: 1000}
 rules:
   - principals: ["key:batch", "iam:*"]
@@ -64,13 +63,12 @@ rules:
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	for want, cfg := range map[string]limit.Config{
-		"connections must not be negative": {Connections: -1},
-		"default: rate must be":            {Default: limit.Limits{Rate: math.NaN()}},
-		"tokens_per_day must be":           {Default: limit.Limits{Tokens: -2}},
-		"burst cannot":                     {Default: limit.Limits{Burst: -1}},
-		"rules[0] is for nobody":           {Rules: []limit.Rule{{}}},
-		"rules[0] has an empty":            {Rules: []limit.Rule{{Groups: []string{""}}}},
-		"rules[1]: generations":            {Rules: []limit.Rule{{Groups: []string{"a"}}, {Groups: []string{"b"}, Limits: limit.Limits{Generations: -3}}}},
+		"limits.default: rate must be": {Default: limit.Limits{Rate: math.NaN()}},
+		"tokens_per_day must be":       {Default: limit.Limits{Tokens: -2}},
+		"burst cannot":                 {Default: limit.Limits{Burst: -1}},
+		"rules[0]: it is for nobody":   {Rules: []limit.Rule{{}}},
+		"rules[0]: it has an empty":    {Rules: []limit.Rule{{Groups: []string{""}}}},
+		"rules[1]: generations":        {Rules: []limit.Rule{{Groups: []string{"a"}}, {Groups: []string{"b"}, Limits: limit.Limits{Generations: -3}}}},
 	} {
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want one that says %q", err, want)

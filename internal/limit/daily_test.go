@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,16 +17,19 @@ import (
 	"github.com/runnelhq/runnel/internal/limit"
 )
 
-// A counter is a [limit.Counter] in memory.
+// A counter is [runnel.Counters] in memory.
 type counter struct {
 	mu    sync.Mutex
 	sums  map[string]int64
+	ids   map[string]bool
+	calls int
 	fails func(key string, n int64) error // nil never fails
 }
 
-func (c *counter) Add(ctx context.Context, key string, n int64, ttl time.Duration) (int64, error) {
+func (c *counter) Count(ctx context.Context, key, id string, n int64) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.calls++
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -34,13 +38,13 @@ func (c *counter) Add(ctx context.Context, key string, n int64, ttl time.Duratio
 			return 0, err
 		}
 	}
-	if ttl < 25*time.Hour {
-		return 0, errors.New("forgotten before the day is over")
-	}
 	if c.sums == nil {
-		c.sums = make(map[string]int64)
+		c.sums, c.ids = make(map[string]int64), make(map[string]bool)
 	}
-	c.sums[key] += n
+	if n != 0 && !c.ids[key+" "+id] {
+		c.ids[key+" "+id] = true
+		c.sums[key] += n
+	}
 	return c.sums[key], nil
 }
 
@@ -60,11 +64,21 @@ func (c *counter) take() map[string]int64 {
 // node returns one more limiter on the counter.
 func node(t *testing.T, c *counter, cfg limit.Limits) *limit.Limiter {
 	t.Helper()
-	l, err := limit.New(limit.Config{Default: cfg}, c, time.Now)
+	l, err := limit.New(limit.Config{Default: cfg}, limit.Options{Counters: c})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// prompt hands in a prompt that may be answered with as many tokens, and stores it.
+func prompt(ctx context.Context, l *limit.Limiter, p *runnel.Principal, tokens int) (*runnel.Reservation, error) {
+	prompt := runnel.Prompt{MaxTokens: tokens}
+	done, err := l.Admit(ctx, p, &prompt, 0, nil)
+	if err == nil {
+		done(true)
+	}
+	return prompt.Reserved, err
 }
 
 func TestPromptsPerDay(t *testing.T) {
@@ -74,23 +88,31 @@ func TestPromptsPerDay(t *testing.T) {
 		nodes := []*limit.Limiter{node(t, c, limit.Limits{Prompts: 4}), node(t, c, limit.Limits{Prompts: 4})}
 		time.Sleep(23 * time.Hour)
 		for i := range 4 {
-			if _, err := nodes[i%2].Prompt(t.Context(), p, 0); err != nil {
+			if _, err := prompt(t.Context(), nodes[i%2], p, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, l := range nodes {
-			_, err := l.Prompt(t.Context(), p, 0)
-			got := wantLimited(t, err, "prompts", time.Hour)
-			want := limit.Quota{Policy: "prompts", Limit: 4, Window: 24 * time.Hour, Reset: time.Hour}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+		for range 2 {
+			for _, l := range nodes {
+				_, err := prompt(t.Context(), l, p, 0)
+				got := wantLimited(t, err, "prompts", time.Hour)
+				want := limit.Quota{Policy: "prompts", Limit: 4, Window: 24 * time.Hour, Reset: time.Hour}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
 			}
 		}
 		if diff := cmp.Diff(map[string]int64{"prompts 2000-01-01 user:https://idp#a b": 4}, c.take()); diff != "" {
 			t.Errorf("refused prompts were counted (-want +got)\n%s", diff)
 		}
+		before := c.calls
+		_, err := prompt(t.Context(), nodes[0], p, 0)
+		wantLimited(t, err, "prompts", time.Hour)
+		if n := c.calls - before; n != 1 {
+			t.Errorf("one more refusal took %d calls; it is to look, and no more", n)
+		}
 		time.Sleep(time.Hour)
-		if _, err := nodes[0].Prompt(t.Context(), p, 0); err != nil {
+		if _, err := prompt(t.Context(), nodes[0], p, 0); err != nil {
 			t.Errorf("the next day: %v", err)
 		}
 	})
@@ -103,64 +125,83 @@ func TestTokensPerDay(t *testing.T) {
 		l := node(t, c, limit.Limits{Prompts: 10, Tokens: 1000})
 		left := func() int64 { return 1000 - c.take()["tokens 2000-01-01 a"] }
 
-		r, err := l.Prompt(t.Context(), p, 600)
+		r, err := prompt(t.Context(), l, p, 600)
 		if err != nil || left() != 400 {
 			t.Fatalf("%v, %d left", err, left())
 		}
-		_, err = l.Prompt(t.Context(), p, 500)
-		if q := wantLimited(t, err, "tokens", 24*time.Hour); q.Remaining != 400 || left() != 400 || c.take()["prompts 2000-01-01 a"] != 1 {
-			t.Errorf("got %+v, %d left", q, left())
+		for range 2 {
+			_, err = prompt(t.Context(), l, p, 500)
+			if q := wantLimited(t, err, "tokens", 24*time.Hour); q.Remaining != 400 || left() != 400 || c.take()["prompts 2000-01-01 a"] != 1 {
+				t.Errorf("got %+v, %d left", q, left())
+			}
+		}
+		// Who asks for less may still have it.
+		if _, err = prompt(t.Context(), l, p, 100); err != nil || left() != 300 {
+			t.Errorf("%v, %d left", err, left())
 		}
 
-		// The next node settles, after reading the reservation back.
+		// The next node settles, after reading the reservation back; and, as after
+		// a crash, does it again.
 		text, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var stored limit.Reservation
-		if err := json.Unmarshal(text, &stored); err != nil || stored != r {
+		var stored runnel.Reservation
+		if err := json.Unmarshal(text, &stored); err != nil || stored != *r {
 			t.Fatalf("%s became %+v: %v", text, stored, err)
 		}
 		time.Sleep(25 * time.Hour) // it is the day of the prompt that counts
-		if err := node(t, c, limit.Limits{}).Settle(t.Context(), stored, 150); err != nil || left() != 850 {
-			t.Errorf("%v, %d left", err, left())
+		for range 2 {
+			if err := node(t, c, limit.Limits{}).Settle(t.Context(), "a", &stored, 150); err != nil || left() != 750 {
+				t.Errorf("%v, %d left", err, left())
+			}
 		}
 	})
 }
 
-// TestUsedUp makes sure that a limit holds for those who set nothing aside.
-func TestUsedUp(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c, p := new(counter), somebody("a")
-		l := node(t, c, limit.Limits{Tokens: 100})
-		r, err := l.Prompt(t.Context(), p, -5)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.Settle(t.Context(), r, 130); err != nil {
-			t.Fatal(err)
-		}
-		_, err = l.Prompt(t.Context(), p, 0)
-		if q := wantLimited(t, err, "tokens", 24*time.Hour); q.Remaining != 0 {
-			t.Errorf("got %+v", q)
-		}
-		if err := l.Cancel(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
-func TestCancel(t *testing.T) {
+// TestNotStored: what is counted for a prompt that is not stored is taken back.
+func TestNotStored(t *testing.T) {
 	t.Parallel()
 	c := new(counter)
-	l := node(t, c, limit.Limits{Prompts: 5, Tokens: 100})
-	r, err := l.Prompt(t.Context(), somebody("a"), 30)
-	if err != nil {
-		t.Fatal(err)
+	l := node(t, c, limit.Limits{Prompts: 5, Tokens: 10_000})
+	var p runnel.Prompt
+	done, err := l.Admit(t.Context(), somebody("a"), &p, 400, nil)
+	if err != nil || p.Reserved == nil || p.Reserved.Tokens != 100+1024 {
+		t.Fatalf("got %+v, %v", p.Reserved, err)
 	}
-	if err := l.Cancel(t.Context(), r); err != nil || len(c.take()) != 0 {
-		t.Errorf("%v, still counted: %v", err, c.take())
+	done(false)
+	done(false)
+	if len(c.take()) != 0 {
+		t.Errorf("still counted: %v", c.take())
+	}
+}
+
+func TestLongPrompt(t *testing.T) {
+	t.Parallel()
+	c := new(counter)
+	l := node(t, c, limit.Limits{MaxPrompt: 10, Prompts: 5})
+	_, err := l.Admit(t.Context(), somebody("a"), new(runnel.Prompt), 11, nil)
+	wantKind(t, err, runnel.Invalid)
+	if !strings.Contains(runnel.PublicMessage(err), "the limit is 10") || len(c.take()) > 0 {
+		t.Errorf("%v, counted: %v", err, c.take())
+	}
+}
+
+func TestUsed(t *testing.T) {
+	t.Parallel()
+	question := []runnel.Message{runnel.TextMessage(runnel.User, "12345678")}
+	for _, tt := range []struct {
+		name string
+		turn runnel.Turn
+		want int64
+	}{
+		{"as the vendor says", runnel.Turn{Prompt: question, Text: "1234", Usage: &runnel.Usage{InputTokens: 7, OutputTokens: 11}}, 18},
+		{"stopped half-way", runnel.Turn{Prompt: question, Text: "1234", Reasoning: "12345678"}, 5},
+		{"failed before it spoke", runnel.Turn{Prompt: question}, 0},
+	} {
+		if got := limit.Used(&tt.turn); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -176,7 +217,8 @@ func TestCounterFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := &counter{fails: fails}
-			_, err := node(t, c, limit.Limits{Prompts: 5, Tokens: 10}).Prompt(t.Context(), somebody("a"), 20)
+			l := node(t, c, limit.Limits{Prompts: 5, Tokens: 10})
+			_, err := prompt(t.Context(), l, somebody("a"), 20)
 			if !errors.Is(err, broken) {
 				t.Fatalf("got %v", err)
 			}
@@ -204,7 +246,7 @@ func TestCallerGoes(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := node(t, c, limit.Limits{Prompts: 5, Tokens: 10}).Prompt(ctx, somebody("a"), 20)
+	_, err := prompt(ctx, node(t, c, limit.Limits{Prompts: 5, Tokens: 10}), somebody("a"), 20)
 	wantKind(t, err, runnel.Limited)
 	if sums := c.take(); len(sums) != 0 {
 		t.Errorf("still counted: %v", sums)
@@ -221,7 +263,7 @@ func TestPromptsAtOnce(t *testing.T) {
 	for range 10 {
 		wg.Go(func() {
 			for range 10 {
-				if _, err := l.Prompt(t.Context(), somebody("a"), 0); err == nil {
+				if _, err := prompt(t.Context(), l, somebody("a"), 0); err == nil {
 					admitted.Add(1)
 				}
 			}

@@ -11,22 +11,36 @@ import (
 )
 
 // A Limiter holds principals to their limits. Its methods may be called
-// concurrently. Callers that nobody asked to authenticate count as one.
+// concurrently, and those that doors call on a nil Limiter, which has none.
 type Limiter struct {
-	counter Counter
+	counter runnel.Counters
 	now     func() time.Time
 	config  atomic.Pointer[Config]
+	trail   trail
 
-	mu          sync.Mutex
-	accounts    map[string]*account
-	idle        list.List // the accounts that nobody holds, last used first
-	connections int
+	mu       sync.Mutex
+	accounts map[string]*account
+	idle     list.List // the accounts that nobody holds, last used first
 }
 
-// New returns a limiter for cfg. The counter keeps the daily counts; now tells
-// the time.
-func New(cfg Config, counter Counter, now func() time.Time) (*Limiter, error) {
-	l := &Limiter{counter: counter, now: now, accounts: make(map[string]*account)}
+// Options are what a limiter needs besides its limits.
+type Options struct {
+	Counters runnel.Counters // keep what is counted by the day
+	// Refused is told of all refusals: of whom, by which limit, and how often
+	// since the last time. Nil: nobody wants to know.
+	Refused func(p *runnel.Principal, limit string, times int)
+	Now     func() time.Time // [time.Now]
+}
+
+// New returns a limiter for cfg.
+func New(cfg Config, o Options) (*Limiter, error) {
+	if o.Refused == nil {
+		o.Refused = func(*runnel.Principal, string, int) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Limiter{counter: o.Counters, now: o.Now, trail: trail{tell: o.Refused}, accounts: make(map[string]*account)}
 	if err := l.Reload(cfg); err != nil {
 		return nil, err
 	}
@@ -43,88 +57,110 @@ func (l *Limiter) Reload(cfg Config) error {
 	return nil
 }
 
+// None reports whether nobody has a limit at present.
+func (l *Limiter) None() bool { return l == nil || l.config.Load().none() }
+
 // Request counts a request of p, and says how p stands after it. The error is
-// an [*Error] if it came too soon.
-func (l *Limiter) Request(p *runnel.Principal) (Quota, error) {
+// an [*Error] if it came too soon. It does not allocate.
+func (l *Limiter) Request(p *runnel.Principal) (Quota, error) { return l.request(p, 1) }
+
+// Ready is like [Limiter.Request] but counts nothing: it fails if the next
+// request would.
+func (l *Limiter) Ready(p *runnel.Principal) (Quota, error) { return l.request(p, 0) }
+
+func (l *Limiter) request(p *runnel.Principal, n int) (Quota, error) {
+	if l.None() {
+		return Quota{}, nil
+	}
 	limits := l.config.Load().of(p)
 	if limits.Rate == 0 {
 		return Quota{}, nil
 	}
 	l.mu.Lock()
-	q, wait := l.account(p.ID).take(limits, l.now())
+	q, wait := l.account(accountOf(p)).take(limits, l.now(), n)
 	l.mu.Unlock()
 	if wait > 0 {
-		return q, refuse(q, wait, "too many requests: %g a second are allowed", limits.Rate)
+		return q, l.refuse(p, q, wait, "too many requests: %g a second are allowed", limits.Rate)
 	}
 	return q, nil
 }
 
-// Connect counts a connection of p until release is called, once or more often.
-// The error is an [*Error] if p has as many as it may, and of kind Unavailable
-// if the node has.
-func (l *Limiter) Connect(p *runnel.Principal) (release func(), err error) {
-	cfg := l.config.Load()
-	limits := cfg.of(p)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if a := l.accounts[p.ID]; a != nil && limits.Connections > 0 && a.connections >= limits.Connections {
-		return nil, refuse(Quota{Policy: Connections, Limit: int64(limits.Connections)}, 0,
-			"too many connections: %d at the same time are allowed", limits.Connections)
+// Frame counts a message of size bytes, which p sent on an open connection, as a
+// request. The error is an [*Error]: of kind Invalid if the message is too large,
+// of kind Limited if it came too soon.
+func (l *Limiter) Frame(p *runnel.Principal, size int) (Quota, error) {
+	if most := l.Sizes(p).MaxFrame; most > 0 && int64(size) > int64(most) {
+		return Quota{}, l.tooLarge(p, Frame, most, "the message has %d bytes; the limit is %d", size, most)
 	}
-	if cfg.Connections > 0 && l.connections >= cfg.Connections {
-		return nil, runnel.Errorf(runnel.Unavailable, "this server has no room for another connection")
-	}
-	a := l.account(p.ID)
-	l.hold(a)
-	a.connections++
-	l.connections++
-	return sync.OnceFunc(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		a.connections--
-		l.connections--
-		l.drop(a)
-	}), nil
+	return l.Request(p)
 }
 
-// Generation admits one more generation of p. It asks active how many p has
+// Sizes returns the limits of p; of interest are those on sizes, which a door
+// wants to know before it reads. Zero means no limit.
+func (l *Limiter) Sizes(p *runnel.Principal) Limits {
+	if l.None() {
+		return Limits{}
+	}
+	return l.config.Load().of(p)
+}
+
+// BodyTooLarge notes that a body was refused because it has more than
+// [Limits.MaxBody] bytes, and returns the error.
+func (l *Limiter) BodyTooLarge(p *runnel.Principal, most Bytes) error {
+	return l.tooLarge(p, Body, most, "the body has more than %d bytes", most)
+}
+
+// Connect counts a connection of p until it is released. The error is an
+// [*Error] if p has as many as it may.
+func (l *Limiter) Connect(p *runnel.Principal) (*Connection, error) {
+	if l.None() {
+		return nil, nil
+	}
+	limits := l.config.Load().of(p)
+	l.mu.Lock()
+	a := l.account(accountOf(p))
+	if limits.Connections > 0 && a.connections >= limits.Connections {
+		l.mu.Unlock()
+		return nil, l.refuse(p, Quota{Policy: Connections, Limit: int64(limits.Connections)}, 0,
+			"too many connections: %d at the same time are allowed", limits.Connections)
+	}
+	defer l.mu.Unlock()
+	l.hold(a)
+	a.connections++
+	c := &Connection{limiter: l, account: a}
+	c.holders.Store(1)
+	return c, nil
+}
+
+// generation admits one more generation of p. It asks active how many p has
 // under way, waiting ones included; it does so for one prompt of p at a time,
-// until the caller has stored it, or not, and calls done, once or more often.
+// until the caller has stored it, or not, and calls done.
 // There is nothing to give back when the generation ends: active then says one
 // less. That holds on one node; with n nodes p may get ahead of its limit by
 // n-1.
-//
-// The error is an [*Error] if p has as many as it may, ctx's if it ended the
-// wait, or that of active.
-func (l *Limiter) Generation(
-	ctx context.Context, p *runnel.Principal, active func(context.Context) (int, error),
+func (l *Limiter) generation(
+	ctx context.Context, p *runnel.Principal, limits Limits, active func(context.Context) (int, error),
 ) (done func(), err error) {
-	limits := l.config.Load().of(p)
 	if limits.Generations == 0 {
 		return func() {}, nil
 	}
 	l.mu.Lock()
-	a := l.account(p.ID)
+	a := l.account(accountOf(p))
 	l.hold(a)
 	l.mu.Unlock()
-	drop := func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.drop(a)
-	}
 	select {
 	case a.admission <- struct{}{}:
 	case <-ctx.Done():
-		drop()
+		l.release(a)
 		return nil, ctx.Err()
 	}
-	done = sync.OnceFunc(func() {
+	done = func() {
 		<-a.admission
-		drop()
-	})
+		l.release(a)
+	}
 	n, err := active(ctx)
 	if err == nil && n >= limits.Generations {
-		err = refuse(Quota{Policy: Generations, Limit: int64(limits.Generations)}, 0,
+		err = l.refuse(p, Quota{Policy: Generations, Limit: int64(limits.Generations)}, 0,
 			"too many generations: %d at the same time are allowed", limits.Generations)
 	}
 	if err != nil {

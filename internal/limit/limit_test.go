@@ -3,6 +3,7 @@ package limit_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newLimiter(t testing.TB, cfg limit.Config) *limit.Limiter {
 	t.Helper()
-	l, err := limit.New(cfg, new(counter), time.Now)
+	l, err := limit.New(cfg, limit.Options{Counters: new(counter)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,35 +117,141 @@ func TestReload(t *testing.T) {
 
 func TestConnect(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(t, limit.Config{Connections: 3, Default: limit.Limits{Connections: 2}})
-	connect := func(id string) func() {
+	l := newLimiter(t, limit.Config{Default: limit.Limits{Connections: 2}})
+	connect := func(id string) *limit.Connection {
 		t.Helper()
-		release, err := l.Connect(somebody(id))
+		place, err := l.Connect(somebody(id))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return release
+		return place
 	}
-	a1, a2 := connect("a"), connect("a")
-	_, err := l.Connect(somebody("a"))
-	if q := wantLimited(t, err, "connections", 0); q.Limit != 2 {
-		t.Errorf("got %+v", q)
+	full := func(when string) {
+		t.Helper()
+		_, err := l.Connect(somebody("a"))
+		if q := wantLimited(t, err, "connections", 0); q.Limit != 2 {
+			t.Errorf("%s: got %+v", when, q)
+		}
 	}
-	b := connect("b")
-	if _, err := l.Connect(somebody("c")); runnel.KindOf(err) != runnel.Unavailable {
-		t.Errorf("a full node: got %v", err)
+	first := connect("a")
+	connect("a")
+	connect("b")
+	full("two are open")
+	// A stream that goes on keeps the place of its request.
+	release := limit.Hold(limit.WithConnection(t.Context(), first))
+	first.Release()
+	full("the request has ended, and its stream has not")
+	release()
+	release() // once is enough
+	connect("a")
+	full("two are open again")
+}
+
+func TestFrame(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, limit.Config{Default: limit.Limits{Rate: 1, Burst: 2, MaxFrame: 10}})
+	p := somebody("a")
+	if most := l.Sizes(p).MaxFrame; most != 10 {
+		t.Errorf("the largest has %d", most)
 	}
-	a1()
-	a1() // once is enough
-	c := connect("c")
-	if _, err := l.Connect(somebody("a")); runnel.KindOf(err) != runnel.Unavailable {
-		t.Errorf("released twice, counted twice: got %v", err)
+	_, err := l.Frame(p, 11)
+	if e, ok := errors.AsType[*limit.Error](err); !ok || e.Quota.Policy != limit.Frame || runnel.KindOf(err) != runnel.Invalid {
+		t.Errorf("too large: got %v", err)
 	}
-	for _, release := range []func(){a2, b, c} {
-		release()
+	for range 2 {
+		if _, err := l.Frame(p, 10); err != nil {
+			t.Error(err)
+		}
 	}
-	for _, id := range []string{"d", "e", "f"} {
-		connect(id)
+	_, err = l.Frame(p, 1)
+	if e, ok := errors.AsType[*limit.Error](err); !ok || e.Quota.Policy != limit.Requests || runnel.KindOf(err) != runnel.Limited {
+		t.Errorf("too many: got %v", err)
+	}
+}
+
+// TestReady: to ask costs nothing.
+func TestReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, limit.Config{Default: limit.Limits{Rate: 1, Burst: 2}})
+		p := somebody("a")
+		for range 10 {
+			if q, err := l.Ready(p); err != nil || q.Remaining != 2 {
+				t.Fatalf("got %+v, %v", q, err)
+			}
+		}
+		for range 2 {
+			if _, err := l.Request(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := l.Ready(p)
+		wantLimited(t, err, "requests", time.Second)
+	})
+}
+
+// TestReport: what repeats is told once a second, with its number, and nothing
+// is left untold.
+func TestReport(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		told := map[string]int{}
+		lines := 0
+		l, err := limit.New(limit.Config{Default: limit.Limits{Rate: 0.001, Burst: 1, MaxFrame: 1}}, limit.Options{
+			Refused: func(p *runnel.Principal, what string, times int) {
+				mu.Lock()
+				defer mu.Unlock()
+				told[p.ID+" "+what] += times
+				lines++
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuse := func(id string, n int) {
+			for range n {
+				_, _ = l.Request(somebody(id))
+			}
+			_, _ = l.Frame(somebody(id), 2)
+		}
+		refuse("before", 2) // nobody reports: it is told at once
+		if lines != 2 {
+			t.Errorf("%d lines", lines)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var reporting sync.WaitGroup
+		reporting.Go(func() { l.Report(ctx) })
+		synctest.Wait()
+		refuse("a", 101)
+		refuse("b", 11)
+		time.Sleep(1500 * time.Millisecond)
+		refuse("a", 1)
+		stop()
+		reporting.Wait()
+		want := map[string]int{"before requests": 1, "before frame_bytes": 1, "a requests": 101, "a frame_bytes": 2, "b requests": 10, "b frame_bytes": 1}
+		if diff := cmp.Diff(want, told); diff != "" || lines != 8 {
+			t.Errorf("%d lines (-want +got)\n%s", lines, diff)
+		}
+	})
+}
+
+func TestByAddress(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		p            runnel.Principal
+		remote, want string
+	}{
+		{runnel.Principal{}, "192.0.2.7:1234", "address:192.0.2.7"},
+		{runnel.Principal{}, "[2001:db8:1:2:3:4:5:6]:1", "address:2001:db8:1:2::/64"},
+		{runnel.Principal{}, "[::ffff:192.0.2.7]:1", "address:192.0.2.7"},
+		{runnel.Principal{}, "@", "address:invalid IP"},
+		{runnel.Principal{ID: "key:a"}, "192.0.2.7:1234", ""},
+		{runnel.Principal{Account: "mine"}, "192.0.2.7:1234", "mine"},
+	} {
+		if got := limit.ByAddress(&tt.p, &http.Request{RemoteAddr: tt.remote}); got.Account != tt.want || got.ID != tt.p.ID {
+			t.Errorf("%+v from %s: got %+v", tt.p, tt.remote, got)
+		}
 	}
 }
 
@@ -155,7 +262,7 @@ func TestManyPrincipals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(t, limit.Config{Default: limit.Limits{Rate: 1, Connections: 1}})
 		connected := somebody("connected")
-		release, err := l.Connect(connected)
+		place, err := l.Connect(connected)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +287,7 @@ func TestManyPrincipals(t *testing.T) {
 		wantLimited(t, err, "requests", time.Second)
 		_, err = l.Connect(connected)
 		wantLimited(t, err, "connections", 0)
-		release()
+		place.Release()
 		if _, err := l.Connect(connected); err != nil {
 			t.Error(err)
 		}
@@ -217,7 +324,7 @@ func TestGeneration(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				done, err := l.Generation(t.Context(), somebody("a"), q.active)
+				done, err := admit(t.Context(), l, somebody("a"), q.active)
 				if err != nil {
 					wantLimited(t, err, "generations", 0)
 					refused.Add(1)
@@ -225,8 +332,8 @@ func TestGeneration(t *testing.T) {
 				}
 				time.Sleep(time.Millisecond) // storing takes a while
 				q.add(1)
-				done()
-				done()
+				done(true)
+				done(true)
 				admitted.Add(1)
 			})
 		}
@@ -235,25 +342,25 @@ func TestGeneration(t *testing.T) {
 			t.Errorf("%d admitted, %d refused", a, r)
 		}
 		q.add(-1)
-		done, err := l.Generation(t.Context(), somebody("a"), q.active)
+		done, err := admit(t.Context(), l, somebody("a"), q.active)
 		if err != nil {
 			t.Fatalf("after one has ended: %v", err)
 		}
 		// While that one is being stored others wait, but not for ever.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := l.Generation(ctx, somebody("a"), q.active); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := admit(ctx, l, somebody("a"), q.active); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
-		if other, err := l.Generation(t.Context(), somebody("b"), new(queue).active); err != nil {
+		if other, err := admit(t.Context(), l, somebody("b"), new(queue).active); err != nil {
 			t.Errorf("another principal: %v", err)
 		} else {
-			other()
+			other(true)
 		}
-		done()
+		done(true)
 		broken := errors.New("broken")
 		for range 2 {
-			if _, err := l.Generation(t.Context(), somebody("a"), func(context.Context) (int, error) { return 0, broken }); !errors.Is(err, broken) {
+			if _, err := admit(t.Context(), l, somebody("a"), func(context.Context) (int, error) { return 0, broken }); !errors.Is(err, broken) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -262,7 +369,7 @@ func TestGeneration(t *testing.T) {
 
 func TestNoLimits(t *testing.T) {
 	t.Parallel()
-	l, err := limit.New(limit.Config{}, nil, time.Now)
+	l, err := limit.New(limit.Config{}, limit.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,66 +378,130 @@ func TestNoLimits(t *testing.T) {
 		if q, err := l.Request(p); err != nil || q != (limit.Quota{}) {
 			t.Fatalf("got %+v, %v", q, err)
 		}
-		release, err := l.Connect(p)
+		place, err := l.Connect(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer release()
-		done, err := l.Generation(t.Context(), p, nil)
-		if err != nil {
-			t.Fatal(err)
+		defer place.Release()
+		var prompt runnel.Prompt
+		done, err := l.Admit(t.Context(), p, &prompt, 1e9, nil)
+		if err != nil || prompt.Reserved != nil || l.Limited(p) {
+			t.Fatal(err, prompt.Reserved)
 		}
-		done()
-		r, err := l.Prompt(t.Context(), p, 1e9)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(l.Settle(t.Context(), r, 1e9), l.Cancel(t.Context(), r)); err != nil {
-			t.Fatal(err)
-		}
+		done(false)
 	}
+}
+
+// TestNoLimiter: doors are also run without one.
+func TestNoLimiter(t *testing.T) {
+	t.Parallel()
+	var l *limit.Limiter
+	p := somebody("a")
+	_, requestErr := l.Request(p)
+	_, readyErr := l.Ready(p)
+	_, frameErr := l.Frame(p, 1<<30)
+	place, connectErr := l.Connect(p)
+	if err := errors.Join(requestErr, readyErr, frameErr, connectErr); err != nil || l.Sizes(p) != (limit.Limits{}) || l.Limited(p) {
+		t.Error(err)
+	}
+	release := limit.Hold(limit.WithConnection(t.Context(), place))
+	place.Release()
+	release()
+}
+
+// admit hands in a prompt for which nothing but generations is limited.
+func admit(
+	ctx context.Context, l *limit.Limiter, p *runnel.Principal, active func(context.Context) (int, error),
+) (func(bool), error) {
+	return l.Admit(ctx, p, new(runnel.Prompt), 0, active)
 }
 
 func TestConcurrently(t *testing.T) {
 	t.Parallel()
-	l := newLimiter(t, limit.Config{Connections: 10, Default: limit.Limits{Rate: 1e6, Connections: 5, Generations: 2}})
+	l := newLimiter(t, limit.Config{Default: limit.Limits{Rate: 1e6, Connections: 5, Generations: 2}})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			p := somebody(strconv.Itoa(i % 3))
 			for n := range 500 {
 				_, _ = l.Request(p)
-				if release, err := l.Connect(p); err == nil {
-					release()
+				if place, err := l.Connect(p); err == nil {
+					place.Release()
 				}
-				if done, err := l.Generation(t.Context(), p, new(queue).active); err == nil {
-					done()
+				if done, err := admit(t.Context(), l, p, new(queue).active); err == nil {
+					done(true)
 				}
 				if n%100 == 0 {
-					_ = l.Reload(limit.Config{Connections: 10, Default: limit.Limits{Rate: 1e6, Burst: n, Connections: 5, Generations: 2}})
+					_ = l.Reload(limit.Config{Default: limit.Limits{Rate: 1e6, Burst: n, Connections: 5, Generations: 2}})
 				}
 			}
 		})
 	}
 	wg.Wait()
-	for i := range 10 {
-		if _, err := l.Connect(somebody("later" + strconv.Itoa(i))); err != nil {
+	for range 5 {
+		if _, err := l.Connect(somebody("1")); err != nil {
 			t.Fatalf("places were lost: %v", err)
+		}
+	}
+	_, err := l.Connect(somebody("1"))
+	wantLimited(t, err, "connections", 0)
+}
+
+// rules returns limits by which callers are told apart, the last of which counts.
+func rules() limit.Config {
+	rules := make([]limit.Rule, 10)
+	for i := range rules {
+		rules[i] = limit.Rule{Principals: []string{"user:https://idp.example.com/" + strconv.Itoa(i) + "/*"}, Groups: []string{"group " + strconv.Itoa(i)}}
+	}
+	return limit.Config{Default: limit.Limits{Rate: 1e9}, Rules: rules}
+}
+
+func caller() *runnel.Principal {
+	return &runnel.Principal{ID: "user:https://idp.example.com/pool#0f8fad5b-d9cb-469f-a165-70867728950e", Groups: []string{"a", "b", "group 9"}}
+}
+
+// TestChecksDoNotAllocate: they are made for every request.
+func TestChecksDoNotAllocate(t *testing.T) {
+	l, p := newLimiter(t, rules()), caller()
+	for name, check := range map[string]func(){
+		"request": func() { _, _ = l.Request(p) },
+		"ready":   func() { _, _ = l.Ready(p) },
+		"frame":   func() { _, _ = l.Frame(p, 100) },
+		"sizes":   func() { _ = l.Sizes(p) },
+		"limited": func() { _ = l.Limited(p) },
+	} {
+		check() // the account is made
+		if n := testing.AllocsPerRun(100, check); n > 0 {
+			t.Errorf("%s allocates %v times", name, n)
 		}
 	}
 }
 
 func BenchmarkRequest(b *testing.B) {
-	rules := make([]limit.Rule, 10)
-	for i := range rules {
-		rules[i] = limit.Rule{Principals: []string{"user:https://idp.example.com/" + strconv.Itoa(i) + "/*"}}
+	for name, cfg := range map[string]limit.Config{
+		"no limits": {}, "a default": {Default: limit.Limits{Rate: 1e9}}, "ten rules": rules(),
+	} {
+		b.Run(name, func(b *testing.B) {
+			l, p := newLimiter(b, cfg), caller()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := l.Request(p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
-	l := newLimiter(b, limit.Config{Default: limit.Limits{Rate: 1e9}, Rules: rules})
-	p := somebody("user:https://idp.example.com/pool#0f8fad5b-d9cb-469f-a165-70867728950e")
+}
+
+func BenchmarkRequestParallel(b *testing.B) {
+	l := newLimiter(b, rules())
 	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := l.Request(p); err != nil {
-			b.Fatal(err)
+	b.RunParallel(func(pb *testing.PB) {
+		p := caller()
+		for pb.Next() {
+			if _, err := l.Request(p); err != nil {
+				b.Error(err)
+			}
 		}
-	}
+	})
 }

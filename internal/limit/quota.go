@@ -1,9 +1,11 @@
 package limit
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/runnelhq/runnel"
@@ -16,6 +18,15 @@ const (
 	Generations = "generations"
 	Prompts     = "prompts"
 	Tokens      = "tokens"
+	Body        = "body_bytes"
+	Frame       = "frame_bytes"
+	Prompt      = "prompt_bytes"
+)
+
+// The fields, as net/http spells them.
+const (
+	headerPolicy = "Ratelimit-Policy"
+	headerLimit  = "Ratelimit"
 )
 
 // A Quota says how a principal stands against one of its limits. The zero value
@@ -28,7 +39,8 @@ type Quota struct {
 	Reset     time.Duration // until there will be more; zero if nobody knows
 }
 
-// An Error is a refusal. It wraps a [*runnel.Error] of kind Limited.
+// An Error is a refusal. It wraps a [*runnel.Error] of kind Limited, or Invalid
+// for what is too large: there is no use in repeating that.
 type Error struct {
 	Quota Quota
 	err   *runnel.Error
@@ -40,10 +52,16 @@ func (e *Error) Error() string { return e.err.Error() }
 // Unwrap returns the error with its kind, its public message, and when to try again.
 func (e *Error) Unwrap() error { return e.err }
 
-func refuse(q Quota, retry time.Duration, format string, args ...any) *Error {
+func (l *Limiter) refuse(p *runnel.Principal, q Quota, retry time.Duration, format string, args ...any) *Error {
+	l.trail.add(p, q.Policy)
 	err := runnel.Errorf(runnel.Limited, format, args...)
 	err.RetryAfter = retry
 	return &Error{Quota: q, err: err}
+}
+
+func (l *Limiter) tooLarge(p *runnel.Principal, what string, most Bytes, format string, args ...any) *Error {
+	l.trail.add(p, what)
+	return &Error{Quota: Quota{Policy: what, Limit: int64(most)}, err: runnel.Errorf(runnel.Invalid, format, args...)}
 }
 
 // because returns e with a cause for the log; nil is none.
@@ -52,13 +70,20 @@ func (e *Error) because(err error) *Error {
 	return e
 }
 
+// SetErrorHeaders is [SetHeaders] for the limit by which err refuses, if it does.
+func SetErrorHeaders(h http.Header, err error) {
+	if e, ok := errors.AsType[*Error](err); ok && runnel.KindOf(err) == runnel.Limited {
+		SetHeaders(h, e.Quota)
+	}
+}
+
 // SetHeaders tells a client of HTTP how it stands, in the fields RateLimit-Policy
 // and RateLimit as draft-ietf-httpapi-ratelimit-headers-11 has them. Quotas that
-// say nothing are left out.
+// say nothing, or that h tells of already, are left out.
 func SetHeaders(h http.Header, quotas ...Quota) {
-	var policies, limits []byte
+	policies, limits := []byte(h.Get(headerPolicy)), []byte(h.Get(headerLimit))
 	for _, q := range quotas {
-		if q.Policy == "" {
+		if q.Policy == "" || strings.Contains(h.Get(headerPolicy), `"`+q.Policy+`"`) {
 			continue
 		}
 		policies = appendItem(policies, q.Policy, 'q', q.Limit)
@@ -75,9 +100,9 @@ func SetHeaders(h http.Header, quotas ...Quota) {
 			limits = strconv.AppendInt(limits, seconds(q.Reset), 10)
 		}
 	}
-	if policies != nil {
-		h.Set("RateLimit-Policy", string(policies))
-		h.Set("RateLimit", string(limits))
+	if len(policies) > 0 {
+		h[headerPolicy] = []string{string(policies)}
+		h[headerLimit] = []string{string(limits)}
 	}
 }
 

@@ -204,7 +204,7 @@ func (a *App) sessionConfig() session.Config {
 	return session.Config{
 		Mode: session.Mode(c.SessionMode), MaxGenerations: c.MaxGenerations, MaxPrompt: int(c.MaxPrompt),
 		HistoryTurns: orNone(c.HistoryTurns), FlushChunks: c.FlushChunks, FlushInterval: orNone(c.FlushInterval),
-		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout,
+		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout, PublishTimeout: c.PublishTimeout,
 		Attempts: c.Attempts, Retries: orNone(c.Retries), DrainTimeout: c.DrainTimeout,
 		Node: nodeName(), Logger: a.log, Metrics: a.metrics, Audit: auth.NewAudit(a.log),
 	}

@@ -49,6 +49,7 @@ type Config struct {
 	FirstTokenTimeout time.Duration       `name:"first-token-timeout" default:"60s" min:"100ms" max:"1h" group:"Models" arg:"TIME" help:"How long a model may take to its first token"`
 	TokenTimeout      time.Duration       `name:"token-timeout" default:"60s" min:"100ms" max:"1h" group:"Models" arg:"TIME" help:"How long a model may be silent between two tokens"`
 	TotalTimeout      time.Duration       `name:"total-timeout" default:"15m" min:"1s" max:"24h" group:"Models" arg:"TIME" help:"How long a generation may take"`
+	PublishTimeout    time.Duration       `name:"publish-timeout" default:"60s" min:"100ms" max:"1h" group:"Models" arg:"TIME" help:"How long whoever publishes an answer from outside may be silent before it fails"`
 
 	SessionMode    string        `name:"session-mode" default:"queue" oneof:"queue reject parallel" group:"Sessions" arg:"MODE" help:"What becomes of a prompt whose session is busy"`
 	HistoryTurns   int           `name:"history-turns" default:"20" min:"0" max:"1000" group:"Sessions" arg:"N" help:"How many earlier turns go along with a prompt"`

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 
 	"github.com/runnelhq/runnel"
 )
@@ -31,7 +32,11 @@ func owns(p *runnel.Principal) bool { return p.ID != "" && !p.Service }
 // granted reports whether p may do a to the session as far as can be said
 // without asking the ledger. It is all that an owner's reads cost.
 func (s *Service) granted(p *runnel.Principal, a runnel.Action, id runnel.SessionID) bool {
-	return p.May(a, id) && (!owns(p) || s.owners.known(id, p.ID))
+	if !p.May(a, id) || !owns(p) {
+		return p.May(a, id)
+	}
+	owner, _ := s.owners.get(id)
+	return owner == p.ID
 }
 
 // administers reports whether p, a user, may do a to other users' sessions.
@@ -93,26 +98,27 @@ func (s *Service) own(ctx context.Context, p *runnel.Principal, id runnel.Sessio
 	case owner != p.ID:
 		return hidden, nil
 	}
-	s.owners.add(id, owner)
+	// The id may be a part of a request, which the copy lets go.
+	s.owners.add(runnel.SessionID(strings.Clone(string(id))), owner)
 	return full, nil
 }
 
-// admit returns nil if the caller may submit to the session, which is the
-// caller's from then on. That a name is taken cannot be hidden from a user who
-// wants to begin a session of that name; what the session holds can.
-func (s *Service) admit(ctx context.Context, id runnel.SessionID) error {
+// admit returns nil if the caller may submit or publish to the session, which is
+// the caller's from then on. That a name is taken cannot be hidden from a user
+// who wants to begin a session of that name; what the session holds can.
+func (s *Service) admit(ctx context.Context, a runnel.Action, id runnel.SessionID) error {
 	p := runnel.PrincipalFrom(ctx)
 	switch {
-	case !p.May(runnel.Submit, id):
-		s.denied(p, runnel.Submit, id, byGrants)
-		return runnel.Errorf(runnel.Denied, "may not submit to this session")
-	case s.granted(p, runnel.Submit, id):
+	case !p.May(a, id):
+		s.denied(p, a, id, byGrants)
+		return runnel.Errorf(runnel.Denied, "may not %s to this session", a)
+	case s.granted(p, a, id):
 		return nil
 	}
 	if found, err := s.claim(ctx, id); found == full || err != nil {
 		return err
 	}
-	s.denied(p, runnel.Submit, id, byOwner)
+	s.denied(p, a, id, byOwner)
 	return runnel.Errorf(runnel.NotFound, "no such session")
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/runnelhq/runnel"
@@ -24,7 +25,7 @@ func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []run
 	s := g.s
 	for i, c := range candidates {
 		if i > 0 {
-			out.started(c.Name)
+			out.started(c.Name, nil)
 		}
 		for try := 0; ; try++ {
 			end, began, err := g.callOnce(ctx, c, p, out)
@@ -112,11 +113,22 @@ func (g *generation) withHistory(ctx context.Context) (runnel.Prompt, error) {
 		if t.Text == "" || t.Generation == p.Generation {
 			continue // an unanswered question would confuse the roles
 		}
-		messages = append(messages, t.Prompt...)
-		messages = append(messages, runnel.TextMessage(runnel.Assistant, t.Text))
+		answer := runnel.TextMessage(runnel.Assistant, t.Text)
+		switch last := len(messages) - 1; {
+		case len(t.Prompt) > 0:
+			messages = append(append(messages, t.Prompt...), answer)
+		case last >= 0: // published, and its publisher did not say to what question
+			messages[last] = joined(messages[last], answer)
+		}
 	}
 	p.Messages = append(messages, p.Messages...)
 	return p, nil
+}
+
+// joined returns what two messages of one speaker say.
+func joined(a, b runnel.Message) runnel.Message {
+	a.Parts = append(slices.Clip(a.Parts), b.Parts...)
+	return a
 }
 
 // toolInput returns joined input fragments as a JSON object. What a model cut

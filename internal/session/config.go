@@ -33,6 +33,7 @@ type Config struct {
 	FirstTokenTimeout time.Duration // from the call to the first fragment: 60 s
 	TokenTimeout      time.Duration // between two fragments: 60 s
 	TotalTimeout      time.Duration // of one attempt: 15 min
+	PublishTimeout    time.Duration // between two pieces of an answer that is published: 60 s
 	Attempts          int           // attempts to run a prompt before it fails for good: 5
 	// Retries is how often a call that failed before its first fragment is
 	// repeated with the same model: 2; negative for none.
@@ -58,6 +59,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.FirstTokenTimeout, time.Minute)
 	setDefault(&c.TokenTimeout, time.Minute)
 	setDefault(&c.TotalTimeout, 15*time.Minute)
+	setDefault(&c.PublishTimeout, time.Minute)
 	setDefault(&c.Attempts, 5)
 	setDefault(&c.Retries, 2)
 	setDefault(&c.DrainTimeout, 30*time.Second)

@@ -17,6 +17,9 @@
 //   - Exactly one terminal event ends a generation: the turn is committed
 //     first, by compare-and-swap, the event follows from it, and a start puts
 //     it back if a crash took it (finish.go, recover.go).
+//   - An answer from outside is a generation whose pieces are stored first, in one
+//     chain per session; a worker turns them into events as it would a model's
+//     (publish.go, relay.go).
 //   - A reader whose cursor a crash has made void gets a reset (reset.go).
 //
 // All goroutines belong to [Service.Run] and have ended when it returns.

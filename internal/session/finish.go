@@ -30,13 +30,27 @@ func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) er
 	default:
 		t.State = runnel.Failed
 		t.Failure = &runnel.Failure{Kind: runnel.KindOf(cause).String(), Message: runnel.PublicMessage(cause)}
+		if theirs, ok := errors.AsType[*publishedError](cause); ok {
+			t.Failure, t.Data = &theirs.failure, theirs.data
+		}
 		g.s.log.WarnContext(ctx, "a generation failed", "session_id", g.prompt.Session, "generation_id", g.prompt.Generation, "model", t.Model, "err", cause)
 		g.s.logTold(ctx, g.prompt.Generation, cause)
+	}
+	if g.prompt.Published != 0 {
+		// Before anybody can know of the end: no piece is taken from here on.
+		err := g.persist(ctx, func() error {
+			_, err := g.closePieces(ctx, 0, cause)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		defer g.dropPieces(context.WithoutCancel(ctx))
 	}
 	if err := g.commit(ctx, t); err != nil {
 		return err
 	}
-	g.s.metrics.Ended(t.Model, t.State, t.EndedAt.Sub(t.AcceptedAt))
+	g.s.metrics.Ended(g.label(t.Model), t.State, t.EndedAt.Sub(t.AcceptedAt))
 	return g.announce(ctx)
 }
 
@@ -121,7 +135,7 @@ func (g *generation) persist(ctx context.Context, f func() error) error {
 
 // terminal returns the event that ends a generation with this turn.
 func terminal(t *runnel.Turn) runnel.Event {
-	ev := runnel.Event{Usage: t.Usage}
+	ev := runnel.Event{Usage: t.Usage, Data: t.Data}
 	switch t.State {
 	case runnel.Done:
 		ev.Type, ev.StopReason = runnel.EventDone, t.StopReason

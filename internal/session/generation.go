@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -110,52 +111,74 @@ func (g *generation) introduce(ctx context.Context) error {
 	return g.s.engine.Index(ctx, p.Session, p.Generation)
 }
 
+// A source is where an answer comes from.
+type source struct {
+	model string
+	data  json.RawMessage // what a publisher said when it began
+	run   func(context.Context, *outlet) (*runnel.End, error)
+}
+
 // attempt claims the generation, runs it, and commits how it ended. The error
 // says why it did not get that far.
 func (g *generation) attempt(ctx context.Context) error {
-	s := g.s
-	candidates, err := s.router.Lookup(g.prompt.Model)
-	switch {
-	case g.run.State.Ended():
-		_, err := s.restore(context.WithoutCancel(ctx), &g.run)
+	if g.run.State.Ended() {
+		_, err := g.s.restore(context.WithoutCancel(ctx), &g.run)
 		return err
+	}
+	if g.prompt.Published != 0 {
+		src, err := g.published(context.WithoutCancel(ctx))
+		if runnel.KindOf(err) == runnel.Gone {
+			return g.finishAsIs(ctx, err)
+		}
+		if err != nil {
+			return err
+		}
+		return g.runFrom(ctx, src)
+	}
+	candidates, err := g.s.router.Lookup(g.prompt.Model)
+	switch {
 	case errors.Is(context.Cause(ctx), errStopped):
 		return g.finishAsIs(ctx, errStopped)
-	case g.run.Attempt >= s.cfg.Attempts:
+	case g.run.Attempt >= g.s.cfg.Attempts:
 		return g.finishAsIs(ctx, runnel.Errorf(runnel.Unavailable, "given up after %d attempts", g.run.Attempt))
 	case err != nil: // the configuration has changed since the prompt was accepted
 		return g.finishAsIs(ctx, err)
 	}
-
 	p, err := g.withHistory(ctx)
 	if err != nil {
 		return err
 	}
+	return g.runFrom(ctx, source{model: candidates[0].Name, run: func(ctx context.Context, out *outlet) (*runnel.End, error) {
+		return g.call(ctx, p, candidates, out)
+	}})
+}
 
-	// The call goes out while the claim is being stored; what comes back is
-	// held until that has succeeded.
+// runFrom stores what comes from src. The call goes out while the claim is being
+// stored; what comes back is held until that has succeeded.
+func (g *generation) runFrom(ctx context.Context, src source) error {
+	s := g.s
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.TotalTimeout,
 		runnel.Errorf(runnel.Unavailable, "the answer was not complete after %v", s.cfg.TotalTimeout))
 	defer cancel()
 	out := newOutlet(s.cfg)
-	out.started(candidates[0].Name)
+	out.started(src.model, src.data)
 	if g.run.Attempt > 0 {
 		// What the earlier attempt said is void, also to a reader who does not
 		// look at attempts.
 		out.reset()
 	}
 	var caller sync.WaitGroup
-	caller.Go(func() { out.close(g.call(ctx, p, candidates, out)) })
+	caller.Go(func() { out.close(src.run(ctx, out)) })
 	defer caller.Wait()
 	defer cancel() // before waiting for the caller
 
 	if err := g.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	if err := g.claim(ctx, candidates[0].Name); err != nil {
+	if err := g.claim(ctx, src.model); err != nil {
 		return err
 	}
-	s.metrics.Started(candidates[0].Name)
+	s.metrics.Started(g.label(src.model))
 	turn, err := g.drainOutlet(ctx, out)
 	if errors.Is(err, runnel.ErrFenced) || errors.Is(err, errHandover) {
 		return err
@@ -163,6 +186,15 @@ func (g *generation) attempt(ctx context.Context) error {
 	cancel()
 	caller.Wait()
 	return g.finish(ctx, turn, err)
+}
+
+// label is what the metrics know a model by: publishers call theirs what they
+// like, and names must be few.
+func (g *generation) label(model string) string {
+	if g.prompt.Published != 0 {
+		return outside
+	}
+	return model
 }
 
 // begin opens the log for writing. From here on it tells us of a newer attempt,

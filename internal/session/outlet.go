@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type outlet struct {
 	urgent  bool
 	closed  bool
 	end     *runnel.End
+	data    json.RawMessage // what a publisher said with the end
 	err     error
 }
 
@@ -46,9 +48,9 @@ func newOutlet(cfg Config) *outlet {
 }
 
 // started adds the event that names the model that is asked.
-func (o *outlet) started(model string) {
+func (o *outlet) started(model string, data json.RawMessage) {
 	o.mu.Lock()
-	o.pending = append(o.pending, runnel.Event{Type: runnel.EventStarted, Model: model})
+	o.pending = append(o.pending, runnel.Event{Type: runnel.EventStarted, Model: model, Data: data})
 	o.urgent = true
 	o.mu.Unlock()
 	signal(o.ready)
@@ -64,15 +66,7 @@ func (o *outlet) reset() {
 // add adds a fragment, joined to the one before it where they are of a kind.
 // It waits while too much is pending.
 func (o *outlet) add(ctx context.Context, d *runnel.Delta) {
-	o.mu.Lock()
-	for o.size >= maxPending && ctx.Err() == nil {
-		o.mu.Unlock()
-		select {
-		case <-o.room:
-		case <-ctx.Done():
-		}
-		o.mu.Lock()
-	}
+	o.lockWithRoom(ctx)
 	switch {
 	case d.Tool != nil:
 		o.pending = append(o.pending, runnel.Event{Type: runnel.EventTool, Tool: d.Tool})
@@ -90,11 +84,47 @@ func (o *outlet) add(ctx context.Context, d *runnel.Delta) {
 	}
 }
 
+// lockWithRoom locks o when there is room in it, or ctx is done.
+func (o *outlet) lockWithRoom(ctx context.Context) {
+	o.mu.Lock()
+	for o.size >= maxPending && ctx.Err() == nil {
+		o.mu.Unlock()
+		select {
+		case <-o.room:
+		case <-ctx.Done():
+		}
+		o.mu.Lock()
+	}
+}
+
+// put adds a piece that was published. What came with data is an event of its
+// own, so to wait for more would save nothing.
+func (o *outlet) put(ctx context.Context, p *runnel.Piece) {
+	o.lockWithRoom(ctx)
+	if p.Data == nil && p.Type != runnel.EventProgress {
+		o.addText(p.Type, p.Text)
+	} else {
+		o.pending = append(o.pending, runnel.Event{Type: p.Type, Text: p.Text, Progress: p.Progress, Data: p.Data})
+		o.size += len(p.Text) + len(p.Progress) + len(p.Data)
+		o.urgent = true
+	}
+	o.count++
+	o.mu.Unlock()
+	signal(o.ready)
+}
+
+// endsWith says what a publisher said with the end of its answer.
+func (o *outlet) endsWith(data json.RawMessage) {
+	o.mu.Lock()
+	o.data = data
+	o.mu.Unlock()
+}
+
 func (o *outlet) addText(t runnel.EventType, text string) {
 	o.size += len(text)
 	for {
 		n := len(o.pending)
-		if n == 0 || o.pending[n-1].Type != t || len(o.pending[n-1].Text) >= maxEventText {
+		if n == 0 || o.pending[n-1].Type != t || o.pending[n-1].Data != nil || len(o.pending[n-1].Text) >= maxEventText {
 			o.pending = append(o.pending, runnel.Event{Type: t})
 			n++
 		}
@@ -178,7 +208,7 @@ func (g *generation) drainOutlet(ctx context.Context, out *outlet) (*runnel.Turn
 		}
 		if closed {
 			if out.end != nil {
-				acc.t.StopReason, acc.t.Usage = out.end.StopReason, out.end.Usage
+				acc.t.StopReason, acc.t.Usage, acc.t.Data = out.end.StopReason, out.end.Usage, out.data
 			}
 			return acc.turn(), out.err
 		}

@@ -24,8 +24,11 @@ type Service struct {
 	metrics Metrics
 
 	slots  chan struct{} // one token per generation that may run
-	owners owners
 	trail  trail
+	owners recent[runnel.SessionID, string]
+	// opened are published generations whose prompt is known to be accepted,
+	// with the position before their first event.
+	opened recent[runnel.GenerationID, runnel.Cursor]
 
 	mu       sync.Mutex
 	draining bool

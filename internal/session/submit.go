@@ -29,7 +29,7 @@ func (s *Service) Submit(ctx context.Context, sub runnel.Submission) (runnel.Rec
 	if err := s.validate(sub); err != nil {
 		return runnel.Receipt{}, err
 	}
-	if err := s.admit(ctx, sub.Prompt.Session); err != nil {
+	if err := s.admit(ctx, runnel.Submit, sub.Prompt.Session); err != nil {
 		return runnel.Receipt{}, err
 	}
 	p := sub.Prompt
@@ -48,21 +48,22 @@ func (s *Service) Submit(ctx context.Context, sub runnel.Submission) (runnel.Rec
 			p.Generation = earlier
 		}
 	}
-	if err := s.accept(ctx, &p); err != nil {
+	if err := s.accept(ctx, &p, s.cfg.Mode == Reject); err != nil {
 		return runnel.Receipt{}, err
 	}
 	s.metrics.Accepted(time.Since(begin))
 	return runnel.Receipt{Session: p.Session, Generation: p.Generation, Cursor: p.Cursor}, nil
 }
 
-// accept stores the prompt, and beside it where its generation belongs.
-func (s *Service) accept(ctx context.Context, p *runnel.Prompt) (err error) {
+// accept stores the prompt, and beside it where its generation belongs. If it is
+// exclusive, the session must have none.
+func (s *Service) accept(ctx context.Context, p *runnel.Prompt, exclusive bool) (err error) {
 	var indexing sync.WaitGroup
 	var indexErr error
 	indexing.Go(func() { indexErr = s.engine.Index(ctx, p.Session, p.Generation) })
 	p.AcceptedAt = time.Now().UTC()
 	if p.Cursor, err = s.engine.End(ctx, p.Session); err == nil {
-		err = s.engine.Enqueue(ctx, *p, s.cfg.Mode == Reject)
+		err = s.engine.Enqueue(ctx, *p, exclusive)
 	}
 	indexing.Wait()
 	if err == nil {

@@ -123,7 +123,7 @@ func (s *Service) work(ctx context.Context, g *generation) {
 	defer s.release(g)
 
 	err := g.prepare(ctx)
-	if err == nil {
+	if err == nil && g.prompt.Published == 0 { // no model of ours is asked
 		select {
 		case s.slots <- struct{}{}:
 			defer func() { <-s.slots }()

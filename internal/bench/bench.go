@@ -35,6 +35,7 @@ func allParts() []part {
 	return []part{
 		{"start", "Start and idle memory", (*suite).measureStart},
 		{"accept", "Durable acceptance", (*suite).measureAccept},
+		{"access", "Credentials", (*suite).measureAccess},
 		{"ttft", "Time to first token", (*suite).measureFirstTokens},
 		{"tokens", "Delay of tokens", (*suite).measureTokens},
 		{"fanout", "Fan-out of one session", (*suite).measureFanOut},

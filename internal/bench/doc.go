@@ -16,9 +16,10 @@
 //   - The load is a real client's, but a cheap one: it shares the machine with
 //     what it measures.
 //
-// The files: bench.go runs the parts, which are start.go, accept.go, ttft.go,
-// tokens.go, fanout.go, idle.go and stop.go; plan.go says how much of each.
-// process.go and proc.go start and observe processes, conn.go and way.go ask
-// for answers, proxy.go is the reverse proxy, server.go measures a gateway that
-// runs already. stats.go, machine.go, report.go and document.go make the report.
+// The files: bench.go runs the parts, which are start.go, accept.go, access.go
+// (with credentials.go), ttft.go, tokens.go, fanout.go, idle.go and stop.go;
+// plan.go says how much of each. process.go and proc.go start and observe
+// processes, conn.go and way.go ask for answers, proxy.go is the reverse proxy,
+// server.go measures a gateway that runs already. stats.go, machine.go, report.go
+// and document.go make the report.
 package bench

@@ -26,6 +26,7 @@ func (o *Options) Shrink() {
 	o.plan = &plan{
 		rounds: 1, lead: 50 * time.Millisecond, starts: 1,
 		submitters: []int{2}, acceptTime: 100 * time.Millisecond,
+		requests: 40, newTokens: 20,
 		loads:    []load{{4, answer{1000, 2}}},
 		ttftTime: 100 * time.Millisecond,
 		streams:  4, ramp: 50 * time.Millisecond, tokenTime: 200 * time.Millisecond,

@@ -12,6 +12,9 @@ type plan struct {
 	submitters []int // side by side
 	acceptTime time.Duration
 
+	requests  int // with the same credentials
+	newTokens int // of which each comes once
+
 	loads    []load // for the time to the first token
 	ttftTime time.Duration
 
@@ -47,6 +50,8 @@ func fullPlan() plan {
 
 		submitters: []int{1, 16, 64}, acceptTime: 4 * time.Second,
 
+		requests: 30_000, newTokens: 5000,
+
 		loads: []load{
 			{1, answer{100, 2}},
 			{16, answer{30, 8}},
@@ -70,6 +75,7 @@ func quickPlan() plan {
 	p := fullPlan()
 	p.rounds, p.starts = 1, 3
 	p.submitters, p.acceptTime = []int{64}, 2*time.Second
+	p.requests, p.newTokens = 10_000, 2000
 	p.loads, p.ttftTime = []load{p.loads[0], p.loads[2]}, 2*time.Second
 	p.tokenTime = 3 * time.Second
 	p.audiences, p.fanOutTime = []int{1000}, 3*time.Second

@@ -37,6 +37,7 @@ func table() []rule {
 		{"internal/function", []string{".", "internal/eventstream"}},
 		{"internal/eventstream", nil},
 		{"internal/answer", []string{"."}},
+		{"internal/reply", []string{".", "internal/answer", "internal/sse"}},
 		{"internal/sse", []string{".", "internal/wire"}},
 		{"internal/wsconn", []string{".", "internal/wire"}},
 
@@ -54,7 +55,7 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/answer", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit", "internal/peer",
+			".", "internal/wire", "internal/answer", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit", "internal/peer",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
 		{"internal/web", []string{".", "internal/wire"}},

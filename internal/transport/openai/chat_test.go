@@ -128,7 +128,7 @@ func TestRefusals(t *testing.T) {
 		{"chat/completions", with(`"tools":[{"type":"custom"}]`), 400, "unsupported_parameter", "functions are"},
 		{"chat/completions", with(`"temperature":3`), 400, "", "temperature"},
 		{"chat/completions", with(`"metadata":{"session":"\n"}`), 400, "", "control character"},
-		{"chat/completions", strings.Repeat(" ", 80<<10), 413, "", "too large"},
+		{"chat/completions", strings.Repeat(" ", 80<<10), 413, "", "the body has more than"},
 		{"responses", `{"model":"test"}`, 400, "", "no input"},
 		{"responses", `{"model":"gpt","input":"x"}`, 404, "model_not_found", "does not exist"},
 		{"responses", `{"input":[{"type":"computer_call"}]}`, 400, "unsupported_parameter", "computer_call"},
@@ -141,7 +141,7 @@ func TestRefusals(t *testing.T) {
 		message, _ := f["message"].(string)
 		code, _ := f["code"].(string)
 		if resp.StatusCode != tt.status || code != tt.code || f["type"] != "invalid_request_error" || !strings.Contains(message, tt.want) {
-			t.Errorf("%s: %d %v, want %d %q %q", tt.body, resp.StatusCode, f, tt.status, tt.code, tt.want)
+			t.Errorf("%.120s: %d %v, want %d %q %q", tt.body, resp.StatusCode, f, tt.status, tt.code, tt.want)
 		}
 	}
 	select {

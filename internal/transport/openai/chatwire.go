@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/answer"
+	"github.com/runnelhq/runnel/internal/reply"
 	"github.com/runnelhq/runnel/internal/wire"
 )
 
@@ -26,11 +27,11 @@ func newChatWire(gen runnel.GenerationID, model string, now time.Time) *chatWire
 	return &chatWire{id: "chatcmpl-" + string(gen), model: model, created: now.Unix()}
 }
 
-// open implements [framer]: nothing, for a failure could still be a status.
-func (c *chatWire) open(dst []byte) []byte { return dst }
+// Open implements [reply.Framer]: nothing, for a failure could still be a status.
+func (c *chatWire) Open(dst []byte) []byte { return dst }
 
-// frame implements [framer].
-func (c *chatWire) frame(dst []byte, pieces []answer.Piece) []byte {
+// Frame implements [reply.Framer].
+func (c *chatWire) Frame(dst []byte, pieces []answer.Piece) []byte {
 	for i := range pieces {
 		p := &pieces[i]
 		switch {
@@ -111,7 +112,7 @@ func (c *chatWire) tool(dst []byte, t *runnel.ToolDelta) []byte {
 // end appends what ends the stream. An answer that failed ends with its failure.
 func (c *chatWire) end(dst []byte, end *runnel.Event) []byte {
 	if end.Type == runnel.EventFailed {
-		return c.fail(dst, modelError(end.Failure))
+		return c.Fail(dst, reply.ModelError(end.Failure))
 	}
 	dst = append(dst, c.prefix...)
 	dst = append(dst, `},"logprobs":null,"finish_reason":`...)
@@ -130,8 +131,8 @@ func (c *chatWire) end(dst []byte, end *runnel.Event) []byte {
 	return append(dst, "data: [DONE]\n\n"...)
 }
 
-// fail implements [framer].
-func (c *chatWire) fail(dst []byte, err error) []byte {
+// Fail implements [reply.Framer].
+func (c *chatWire) Fail(dst []byte, err error) []byte {
 	body, _ := json.Marshal(map[string]failure{"error": newFailure(err)}) // strings always encode
 	dst = append(dst, "data: "...)
 	dst = append(dst, body...)

@@ -3,17 +3,16 @@ package openai
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 	"github.com/runnelhq/runnel/internal/sse"
 )
 
@@ -98,23 +97,8 @@ func (h *Handler) End(context.Context) error {
 	return nil
 }
 
-// readBody reads a request's body of at most the size that a prompt may need.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	// Without a deadline a client could hold a connection for ever by sending
-	// a byte now and then. It stays when the body did not come, for net/http
-	// looks for the rest, but not for the stream that follows.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
-	// JSON that escapes all but ASCII triples most texts.
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3*int64(h.cfg.MaxPrompt)+64<<10))
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, refusal{status: http.StatusRequestEntityTooLarge, error: runnel.Errorf(runnel.Invalid, "the body is too large")}
-		}
-		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
-	}
-	_ = rc.SetReadDeadline(time.Time{})
-	return data, nil
+	return reply.ReadBody(w, r, reply.MaxBody(h.cfg.MaxPrompt), h.cfg.BodyTimeout)
 }
 
 // submit hands in a prompt, in the session that the request names, and tells the
@@ -148,10 +132,7 @@ func (h *Handler) checkModel(name string) error {
 		return nil
 	}
 	if known := h.cfg.Models(); !slices.Contains(known, name) {
-		err := noModel(name)
-		e, _ := errors.AsType[*runnel.Error](err)
-		e.Msg += "; known: " + strings.Join(known, ", ")
-		return err
+		return noModel(name, known)
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package openai
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/runnelhq/runnel/internal/reply"
+)
 
 type model struct {
 	ID      string `json:"id"`
@@ -23,7 +27,7 @@ func (h *Handler) models(w http.ResponseWriter, _ *http.Request) {
 			list.Data = append(list.Data, h.newModel(name))
 		}
 	}
-	writeJSON(w, http.StatusOK, list)
+	reply.JSON(w, http.StatusOK, list)
 }
 
 func (h *Handler) model(w http.ResponseWriter, r *http.Request) {
@@ -32,5 +36,5 @@ func (h *Handler) model(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, h.newModel(name))
+	reply.JSON(w, http.StatusOK, h.newModel(name))
 }

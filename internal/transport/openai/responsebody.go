@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 )
 
 const responsePrefix = "resp_"
@@ -128,7 +129,7 @@ func generationOf(id string) (runnel.GenerationID, error) {
 		ok = ok && (b >= '0' && b <= '9' || b >= 'A' && b <= 'Z' || b >= 'a' && b <= 'z')
 	}
 	if !ok {
-		return "", refusal{param: "id", error: runnel.Errorf(runnel.NotFound, "there is no response with the id %.80q", id)}
+		return "", refusal{param: "id", err: runnel.Errorf(runnel.NotFound, "there is no response with the id %.80q", id)}
 	}
 	return runnel.GenerationID(gen), nil
 }
@@ -138,7 +139,7 @@ func (r *response) finish(state runnel.State, reason runnel.StopReason, usage *r
 	r.Usage = newResponseUsage(usage)
 	switch {
 	case state == runnel.Failed:
-		failure := newFailure(modelError(f))
+		failure := newFailure(reply.ModelError(f))
 		r.Status, r.Error = "failed", &responseError{Code: "server_error", Message: failure.Message}
 		if failure.Code != nil && *failure.Code == "rate_limit_exceeded" {
 			r.Error.Code = *failure.Code

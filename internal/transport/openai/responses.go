@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/answer"
+	"github.com/runnelhq/runnel/internal/reply"
 )
 
 // respond makes a response.
@@ -37,7 +38,7 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request) {
 	wire.body.echo(&body)
 	if body.Background && !body.Stream {
 		wire.body.Status = "queued"
-		writeJSON(w, http.StatusOK, wire.body)
+		reply.JSON(w, http.StatusOK, wire.body)
 		return
 	}
 	ctx, done := h.under(r)
@@ -78,13 +79,13 @@ func (h *Handler) respondWhole(ctx context.Context, w http.ResponseWriter, r *ht
 			h.fail(w, r, cause(ctx, err))
 			return
 		}
-		wire.frame(nil, pieces) // for what it keeps
+		wire.Frame(nil, pieces) // for what it keeps
 	}
 	if end := wire.said.end; end.Type == runnel.EventFailed {
-		h.fail(w, r, modelError(end.Failure))
+		h.fail(w, r, reply.ModelError(end.Failure))
 		return
 	}
-	writeJSON(w, http.StatusOK, wire.body)
+	reply.JSON(w, http.StatusOK, wire.body)
 }
 
 // response answers how a response stands, or tells its events again.
@@ -108,7 +109,7 @@ func (h *Handler) response(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, body)
+	reply.JSON(w, http.StatusOK, body)
 }
 
 // again tells the events of a response from the one after that the client has.
@@ -165,5 +166,5 @@ func (h *Handler) cancel(w http.ResponseWriter, r *http.Request) {
 	if !g.State.Ended() {
 		body.Status = "cancelled" // it will be
 	}
-	writeJSON(w, http.StatusOK, body)
+	reply.JSON(w, http.StatusOK, body)
 }

@@ -26,8 +26,8 @@ type responseWire struct {
 	said  result
 }
 
-// open implements [framer]: the client learns at once how to come back.
-func (w *responseWire) open(dst []byte) []byte {
+// Open implements [reply.Framer]: the client learns at once how to come back.
+func (w *responseWire) Open(dst []byte) []byte {
 	dst = w.event(dst, "response.created", map[string]any{"response": w.body})
 	return w.event(dst, "response.in_progress", map[string]any{"response": w.body})
 }
@@ -38,8 +38,8 @@ type openItem struct {
 	index int  // of a call
 }
 
-// frame implements [framer].
-func (w *responseWire) frame(dst []byte, pieces []answer.Piece) []byte {
+// Frame implements [reply.Framer].
+func (w *responseWire) Frame(dst []byte, pieces []answer.Piece) []byte {
 	for i := range pieces {
 		p := &pieces[i]
 		w.body.Model = cmp.Or(w.body.Model, p.Model)
@@ -180,8 +180,8 @@ func (w *responseWire) closeItem(dst []byte, at int, it openItem) []byte {
 	return w.event(dst, "response.output_item.done", map[string]any{"output_index": at, "item": whole})
 }
 
-// fail implements [framer]: a failure of ours, not the generation's.
-func (w *responseWire) fail(dst []byte, err error) []byte {
+// Fail implements [reply.Framer]: a failure of ours, not the generation's.
+func (w *responseWire) Fail(dst []byte, err error) []byte {
 	f := newFailure(err)
 	code := "server_error"
 	if f.Code != nil {

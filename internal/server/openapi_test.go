@@ -34,6 +34,13 @@ func (b broken) Submit(ctx context.Context, s runnel.Submission) (runnel.Receipt
 	return runnel.Receipt{}, b.err
 }
 
+func (b broken) Publish(ctx context.Context, p runnel.Publication) (runnel.Receipt, error) {
+	if b.only {
+		return b.Sessions.Publish(ctx, p)
+	}
+	return runnel.Receipt{}, b.err
+}
+
 func (b broken) Read(context.Context, runnel.SessionID, runnel.Cursor) ([]runnel.Event, error) {
 	return nil, b.err
 }
@@ -83,6 +90,7 @@ type exchange struct {
 const (
 	submit  = "POST /v1/sessions/{session}/prompts"
 	follow  = "GET /v1/sessions/{session}/events"
+	publish = "POST /v1/sessions/{session}/events"
 	get     = "GET /v1/generations/{id}"
 	stop    = "POST /v1/generations/{id}/cancel"
 	whyBody = `{"prompt":"why?"}`
@@ -92,6 +100,7 @@ func exchanges() []exchange {
 	stream := []string{"Accept", "text/event-stream"}
 	withKey := []string{"Idempotency-Key", "k"}
 	slow := echo.Config{TPS: 1}
+	const piece = `{"type":"delta","text":"a","data":{"n":1}}`
 	return []exchange{
 		{op: submit, body: whyBody, status: 202},
 		{op: submit, body: whyBody, header: withKey, status: 202},
@@ -108,6 +117,13 @@ func exchanges() []exchange {
 		{op: follow, path: "/v1/sessions/s/events?after=x", status: 400},
 		{op: follow, path: "/v1/sessions/s/events?after={cursor}", ended: true, core: past, status: 410},
 		{op: follow, core: down, status: 503},
+		{op: publish, body: piece, status: 202},
+		{op: publish, body: `{"type":"generation.done"}`, status: 202},
+		{op: publish, body: `{"type":"delta"}`, status: 400},
+		{op: publish, body: `{"type":"delta","text":"a","generation":"nope"}`, status: 409},
+		{op: publish, body: `{"type":"delta","text":"` + strings.Repeat("x", 100_000) + `"}`, status: 413},
+		{op: publish, body: piece, header: []string{"Content-Type", "text/plain"}, status: 415},
+		{op: publish, body: piece, core: down, status: 503},
 		{op: "GET /v1/sessions/{session}", status: 200},
 		{op: "GET /v1/sessions/{session}", ended: true, status: 200},
 		{op: "GET /v1/sessions/{session}", model: slow, status: 200},

@@ -155,6 +155,8 @@ func (s *Service) put(ctx context.Context, p *runnel.Publication, want runnel.Pi
 	switch {
 	case runnel.KindOf(err) == runnel.Conflict:
 		return stored, false, overtakenError{err}
+	case runnel.KindOf(err) == runnel.Gone:
+		return stored, false, runnel.Errorf(runnel.Conflict, "the piece was published before, to a generation that has ended").Because(err)
 	case err != nil:
 		return stored, false, err
 	case refusal != nil:
@@ -199,7 +201,7 @@ func (s *Service) goOn(want runnel.Piece, last *runnel.Piece) (runnel.Piece, err
 		return want, nil
 	}
 	if want.Chars > s.cfg.MaxAnswer || want.Size > maxPieces*s.cfg.MaxAnswer {
-		return *last, runnel.Errorf(runnel.Limited, "the answer is longer than %d bytes", s.cfg.MaxAnswer)
+		return *last, runnel.Errorf(runnel.Invalid, "the answer would be longer than the limit of %d bytes", s.cfg.MaxAnswer)
 	}
 	return want, nil
 }

@@ -247,12 +247,12 @@ func TestPublishRefuses(t *testing.T) {
 	}
 	r := n.publish(t, piece(long[:900]))
 	_, err := n.Publish(t.Context(), piece(long[:101]))
-	wantKind(t, "an answer that is too long", err, runnel.Limited)
+	wantKind(t, "an answer that is too long", err, runnel.Invalid)
 	n.publish(t, piece(long[:100]))
 	for err = nil; err == nil; { // however small its text is
 		_, err = n.Publish(t.Context(), pieceWith("", `"`+long[:900]+`"`))
 	}
-	wantKind(t, "more and more", err, runnel.Limited)
+	wantKind(t, "more and more", err, runnel.Invalid)
 	n.publish(t, ended())
 	if got := text(n.await(t, r)); got != long[:1000] {
 		t.Errorf("the answer has %d bytes", len(got))

@@ -3,6 +3,7 @@
 //
 //	POST /v1/sessions/{session}/prompts    submit; 202, or the answer itself as a stream
 //	GET  /v1/sessions/{session}/events     follow a session
+//	POST /v1/sessions/{session}/events     publish a piece of an answer from outside
 //	GET  /v1/sessions/{session}            its transcript
 //	POST /v1/generations/{id}/cancel       stop
 //	GET  /v1/generations/{id}              status

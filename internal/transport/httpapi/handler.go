@@ -63,6 +63,7 @@ func (h *Handler) Register(handle func(pattern string, handler http.Handler)) {
 	for pattern, f := range map[string]http.HandlerFunc{
 		"POST /v1/sessions/{session}/prompts": h.submit,
 		"GET /v1/sessions/{session}/events":   h.events,
+		"POST /v1/sessions/{session}/events":  h.publish,
 		"GET /v1/sessions/{session}":          h.transcript,
 		"POST /v1/generations/{id}/cancel":    h.cancel,
 		"GET /v1/generations/{id}":            h.generation,

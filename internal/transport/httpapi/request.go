@@ -79,40 +79,44 @@ func checkContentType(value string) error {
 	return nil
 }
 
-// decodeSubmission reads the body of a prompt request strictly: a misspelt
-// member that is quietly ignored is an hour of somebody's life. Only null
-// counts as absent.
+// decodeSubmission reads the body of a prompt request.
 func decodeSubmission(data []byte) (submission, error) {
 	var s submission
+	return s, decodeObject(data, s.members())
+}
+
+// decodeObject reads a request's body strictly: a misspelt member that is quietly
+// ignored is an hour of somebody's life. Only null counts as absent.
+func decodeObject(data []byte, members []member) error {
 	if !utf8.Valid(data) {
-		return s, runnel.Errorf(runnel.Invalid, "the body is not UTF-8")
+		return runnel.Errorf(runnel.Invalid, "the body is not UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return s, runnel.Errorf(runnel.Invalid, "the body is not a JSON object").Because(err)
+		return runnel.Errorf(runnel.Invalid, "the body is not a JSON object").Because(err)
 	}
-	members, seen := s.members(), make(map[string]bool)
+	seen := make(map[string]bool)
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
-			return s, badJSON(err)
+			return badJSON(err)
 		}
 		name := t.(string) // within an object the decoder gives nothing else
 		if seen[name] {
-			return s, runnel.Errorf(runnel.Invalid, "the member %.80q is there twice", name)
+			return runnel.Errorf(runnel.Invalid, "the member %.80q is there twice", name)
 		}
 		seen[name] = true
 		if err := decodeMember(dec, members, name); err != nil {
-			return s, err
+			return err
 		}
 	}
 	if _, err := dec.Token(); err != nil { // the closing brace
-		return s, badJSON(err)
+		return badJSON(err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return s, runnel.Errorf(runnel.Invalid, "something follows the JSON object in the body")
+		return runnel.Errorf(runnel.Invalid, "something follows the JSON object in the body")
 	}
-	return s, nil
+	return nil
 }
 
 func decodeMember(dec *json.Decoder, members []member, name string) error {

@@ -140,7 +140,7 @@ func (s *suite) somethingToAsk(ctx context.Context, gateway *url.URL, header str
 // paceOf sends a round of requests.
 func (s *suite) paceOf(ctx context.Context, who *caller) (pace, error) {
 	base := who.gateway.url
-	lines, err := who.lines(base.JoinPath(who.path), who.n)
+	lines, err := who.lines(&url.URL{Host: base.Host, Path: who.path}, who.n)
 	if err != nil {
 		return pace{}, err
 	}

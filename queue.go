@@ -108,6 +108,7 @@ type Engine interface {
 	Counters
 	Peers
 	Connections
+	Bus
 
 	// Durability says in words, for the operator, what survives what.
 	Durability() string

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func logTests() []test {
 	tests = append(tests, ownerTests()...)
 	tests = append(tests, pieceTests()...)
 	tests = append(tests, countTests()...)
-	return append(tests, peerTests()...)
+	return slices.Concat(tests, peerTests(), busTests())
 }
 
 func testAppendPosition(t *testing.T, e runnel.Engine) {

@@ -49,6 +49,7 @@ type Engine struct {
 	// The nodes.
 	peers       map[string]peer
 	connections map[runnel.SessionID][]runnel.Connection // in the order of opening
+	listeners   map[chan message]struct{}
 }
 
 // An epoch is the stretch of the log's life between two starts.
@@ -76,6 +77,7 @@ func New() *Engine {
 
 		peers:       make(map[string]peer),
 		connections: make(map[runnel.SessionID][]runnel.Connection),
+		listeners:   make(map[chan message]struct{}),
 	}
 }
 

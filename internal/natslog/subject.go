@@ -20,6 +20,7 @@ const (
 	ownerPrefix  = "runnel.owner."  // + session: its owner
 	connPrefix   = "runnel.conn."   // + session.connection: who is connected
 	nodePrefix   = "runnel.node."   // + node: requests to it; not stored
+	busPrefix    = "runnel.bus."    // + topic: messages to all nodes; not stored
 	piecePrefix  = "runnel.piece."  // + session: pieces that were published
 	countPrefix  = "runnel.count."  // + hash: counters
 	epochSubject = "runnel.epoch"

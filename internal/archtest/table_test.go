@@ -27,7 +27,7 @@ func table() []rule {
 		{"internal/wire", []string{"."}},
 		{"internal/cert", nil},
 		{"internal/peer", nil},
-		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4", "internal/peer"}},
+		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4", "internal/peer", "internal/wsapi"}},
 		{"internal/obs", []string{"."}},
 		{"internal/auth", []string{"."}},
 		{"internal/auth/sigv4", []string{"."}},
@@ -40,6 +40,7 @@ func table() []rule {
 		{"internal/reply", []string{".", "internal/answer", "internal/sse"}},
 		{"internal/sse", []string{".", "internal/wire"}},
 		{"internal/wsconn", []string{".", "internal/wire"}},
+		{"internal/wsapi", nil},
 
 		{"internal/memlog", []string{".", "internal/wire"}},
 		{"internal/natslog", []string{".", "internal/wire"}},
@@ -55,7 +56,8 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/answer", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/limit", "internal/peer",
+			".", "internal/wire", "internal/answer", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
+			"internal/limit", "internal/peer", "internal/wsapi",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
 		{"internal/web", []string{".", "internal/wire"}},
@@ -66,7 +68,7 @@ func table() []rule {
 
 		{"internal/app", []string{
 			".", "api", "internal/auth", "internal/auth/sigv4", "internal/cert", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
-			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web",
+			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web", "internal/wsapi", "internal/wsconn",
 		}},
 		{"internal/cli", []string{".", "client", "internal/app", "internal/auth", "internal/bench", "internal/config", "internal/modelserver"}},
 		{"cmd/runnel", []string{"internal/cli"}},

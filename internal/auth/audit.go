@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/runnelhq/runnel"
@@ -88,6 +89,20 @@ func (r *refusal) of(principal string) *refusal {
 
 func (r *refusal) Error() string { return "auth: " + r.scheme + ": " + r.reason + ": " + r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
+
+// Missing reports whether err refuses a caller who has shown nothing.
+func Missing(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	return ok && r.reason == reasonNone
+}
+
+// Unknown reports whether err refuses a caller because of what is missing, or
+// because an authorizer says that it does not know the credentials: not because
+// it has judged them.
+func Unknown(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	return ok && (r.reason == reasonNone || r.scheme == SchemeWebhook && r.reason == reasonUnknown)
+}
 
 // What callers are told.
 var (

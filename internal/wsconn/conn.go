@@ -89,6 +89,11 @@ func (c *Conn) serve(serve func(*Conn)) {
 // Context carries the caller. It ends when the connection begins to close.
 func (c *Conn) Context() context.Context { return c.ctx }
 
+// LastActive returns when the last message came or was sent.
+func (c *Conn) LastActive() time.Time {
+	return c.set.epoch.Add(time.Duration(c.active.Load()))
+}
+
 // Close closes the connection, unless that has begun already: after what is
 // queued the client gets a close frame, and some time to answer it. It does not
 // wait for that.

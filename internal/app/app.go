@@ -21,6 +21,7 @@ import (
 	"github.com/runnelhq/runnel/internal/route"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/session"
+	"github.com/runnelhq/runnel/internal/transport/apigateway"
 )
 
 const (
@@ -44,10 +45,11 @@ type App struct {
 
 	engine   *natslog.Engine
 	sessions *session.Service
+	gateway  *apigateway.Handler
 	server   *server.Server
 
-	stopServer, stopSessions context.CancelFunc
-	sessionsEnded            chan struct{} // closed when sessions.Run has returned
+	stopServer, stopSessions, stopGateway context.CancelFunc
+	sessionsEnded                         chan struct{} // closed when sessions.Run has returned
 
 	running sync.WaitGroup
 	done    chan struct{} // closed when a part has ended, by itself or not
@@ -109,6 +111,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.metrics.InFlight(a.sessions.Running)
 	a.metrics.QueueDepth(a.queueDepth)
+	if a.gateway, err = a.newGateway(); err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
 	a.server, err = server.New(listener, server.Config{
 		Doors:   a.doors(),
 		Engine:  a.engine,
@@ -132,14 +137,19 @@ func (a *App) Start(ctx context.Context) (err error) {
 // run starts what lives. Parts get contexts of their own, so that Stop can end
 // them one after the other.
 func (a *App) run(ctx context.Context) {
-	var sessions, doors context.Context
+	var sessions, doors, gateway context.Context
 	sessions, a.stopSessions = context.WithCancel(ctx)
 	doors, a.stopServer = context.WithCancel(ctx)
+	gateway, a.stopGateway = context.WithCancel(ctx)
 	a.running.Go(func() {
 		defer close(a.sessionsEnded)
 		a.ended(a.sessions.Run(sessions))
 	})
-	a.running.Go(func() { a.ended(a.server.Run(doors)) })
+	a.running.Go(func() {
+		defer a.stopGateway() // other nodes are answered while connections are open
+		a.ended(a.server.Run(doors))
+	})
+	a.running.Go(func() { a.ended(a.gateway.Run(gateway)) })
 	if a.certs != nil {
 		a.running.Go(func() { a.ended(a.certs.Run(doors)) })
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnelhq/runnel"
@@ -196,6 +197,10 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		"openai":      {"/v1/chat/completions", `{"model":"openai/test","stream":true,"messages":[{"role":"user","content":%q}]}`},
 	}
 	for _, name := range node.DoorNames() {
+		if name == "apigateway" {
+			c.askSocket(t, key)
+			continue
+		}
 		door, ok := doors[name]
 		if !ok {
 			t.Errorf("nobody asks at the door %q: add it to this test", name)
@@ -219,6 +224,39 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log has %s:\n%s", secret, log)
 		}
+	}
+}
+
+// askSocket asks the same of the door of WebSockets.
+func (c caller) askSocket(t *testing.T, key string) {
+	t.Helper()
+	url := "ws" + strings.TrimPrefix(c.url, "http") + "/dev?token="
+	if ws, _, err := websocket.Dial(t.Context(), url+secretPrompt, nil); err == nil {
+		_ = ws.CloseNow()
+		t.Error("a token that nobody has made is accepted")
+	}
+	ws, _, err := websocket.Dial(t.Context(), url+key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.CloseNow() //nolint:errcheck // its end is the test's
+	for _, what := range []string{"answer", "fail-at-once", "fail-later", "garbage"} {
+		if err := ws.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"action":"stream","prompt":%q}`, secretPrompt+" "+what)); err != nil {
+			t.Fatal(err)
+		}
+		for said := ""; !strings.Contains(said, `"isComplete": true`); {
+			_, frame, err := ws.Read(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			said = string(frame)
+		}
+	}
+	if err := ws.Write(t.Context(), websocket.MessageText, []byte(`{"prompt": `+secretPrompt)); err != nil {
+		t.Fatal(err)
+	}
+	if _, frame, err := ws.Read(t.Context()); err != nil || !strings.Contains(string(frame), "Forbidden") {
+		t.Errorf("got %s, %v", frame, err)
 	}
 }
 

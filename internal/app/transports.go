@@ -5,6 +5,7 @@ import (
 
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
+	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
 	"github.com/runnelhq/runnel/internal/transport/openai"
@@ -38,7 +39,11 @@ func (a *App) doors() []server.Door {
 	for i := range open {
 		open[i].Register = a.guarded(open[i])
 	}
-	return open
+	// This one asks for credentials itself, as its protocol has it.
+	metrics.Readers("apigateway", a.gateway.Len)
+	return append(open, server.Door{
+		Name: "apigateway", Register: a.gateway.Register, End: a.gateway.End, Error: apigateway.WriteError,
+	})
 }
 
 // guarded returns a door's Register with the access rules around every handler.

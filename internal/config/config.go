@@ -7,6 +7,7 @@ import (
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/peer"
+	"github.com/runnelhq/runnel/internal/wsapi"
 )
 
 // Config is every setting of a node. The tags of a field are its definition:
@@ -65,6 +66,15 @@ type Config struct {
 	CORSOrigins   []string      `name:"cors-origins" group:"Delivery" arg:"ORIGIN,..." help:"Web origins whose pages may use this node; * is any"`
 
 	OpenAIDisconnect string `name:"openai-disconnect" default:"auto" oneof:"auto cancel continue" group:"Doors" arg:"POLICY" help:"What becomes of an answer whose OpenAI client disconnects; auto stops it unless the client has named a session"`
+
+	WebSocketAPIs           []wsapi.API   `name:"websocket-apis" only:"file" group:"WebSocket" help:"APIs in the manner of API Gateway: hosts, stages, routes and their handlers; one with the stages dev and prod if there are none"`
+	WebSocketIdleTimeout    time.Duration `name:"websocket-idle-timeout" default:"10m" min:"0s" max:"168h" group:"WebSocket" arg:"TIME" help:"After what time without a message a WebSocket is closed; 0 is never"`
+	WebSocketLifetime       time.Duration `name:"websocket-lifetime" default:"2h" min:"0s" max:"8760h" group:"WebSocket" arg:"TIME" help:"How long a WebSocket may last; 0 is for ever"`
+	WebSocketHandlerTimeout time.Duration `name:"websocket-handler-timeout" default:"29s" min:"0s" max:"15m" group:"WebSocket" arg:"TIME" help:"After what time the client hears that a handler is late; 0 is never"`
+	WebSocketConnectRate    int           `name:"websocket-connect-rate" default:"500" min:"0" max:"1000000" group:"WebSocket" arg:"N" help:"How many WebSockets may be opened in a second; 0 is any number"`
+	WebSocketMaxMessage     Size          `name:"websocket-max-message" default:"128KiB" min:"1KiB" max:"512KiB" group:"WebSocket" arg:"SIZE" help:"The longest message, either way"`
+	WebSocketMaxFrame       Size          `name:"websocket-max-frame" default:"512KiB" min:"1KiB" max:"512KiB" group:"WebSocket" arg:"SIZE" help:"The longest frame of a message that is accepted; API Gateway takes 32KiB"`
+	WebSocketCountPings     bool          `name:"websocket-count-pings" group:"WebSocket" help:"Let a client's pings and pongs count as messages for the idle timeout"`
 
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`

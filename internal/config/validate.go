@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/runnelhq/runnel/internal/peer"
+	"github.com/runnelhq/runnel/internal/wsapi"
 )
 
 // A settingError is about the value of one setting.
@@ -24,8 +25,9 @@ func invalid(name, format string, args ...any) error {
 	return &settingError{name: name, msg: fmt.Sprintf(format, args...)}
 }
 
-// An accessError is about who may use the node. It begins with the path of a
-// member, such as keys[0].hash, and a colon.
+// An accessError is about who may use the node, or another setting that has
+// members of its own. It begins with the path of one, such as keys[0].hash, and
+// a colon.
 type accessError struct{ msg string }
 
 func (e *accessError) Error() string { return e.msg }
@@ -43,6 +45,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.validateAccess(); err != nil {
 		return err
+	}
+	if err := wsapi.Validate(c.WebSocketAPIs); err != nil {
+		return &accessError{"websocket_apis" + err.Error()}
 	}
 	if c.DataDir == "" && len(c.NATSURL) == 0 {
 		return invalid("data-dir", "the folder of the log has no name")

@@ -52,6 +52,10 @@ type Sessions interface {
 	// Transcript returns what a session has said so far. An unknown session
 	// is empty: sessions begin to exist with their first prompt.
 	Transcript(ctx context.Context, id SessionID) (Transcript, error)
+
+	// Active returns what Transcript does but for the turns, which it does not
+	// read: where a viewer begins who wants the answer in flight and no history.
+	Active(ctx context.Context, id SessionID) (Transcript, error)
 }
 
 // A Submission is a prompt on its way in. The core fills in the prompt's

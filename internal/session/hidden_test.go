@@ -40,6 +40,8 @@ func TestForeignLooksMissing(t *testing.T) {
 			var out []any
 			tr, err := n.Transcript(ctx, id)
 			out = append(out, tr, fmt.Sprint(err))
+			tr, err = n.Active(ctx, id)
+			out = append(out, tr, fmt.Sprint(err))
 			at, err := n.End(ctx, id)
 			out = append(out, at, fmt.Sprint(err))
 			g, err := n.Generation(ctx, gen)
@@ -132,6 +134,7 @@ func TestForeignCostsTheSame(t *testing.T) {
 			_, _ = n.Generation(ctx, gen)
 			_, _ = n.Cancel(ctx, gen)
 			_, _ = n.Transcript(ctx, id)
+			_, _ = n.Active(ctx, id)
 			_, _ = n.End(ctx, id)
 			return engine.take()
 		}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/runnelhq/runnel"
 )
@@ -75,6 +76,16 @@ func (s *Service) Generation(ctx context.Context, gen runnel.GenerationID) (runn
 
 // Transcript implements [runnel.Sessions].
 func (s *Service) Transcript(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
+	return s.shown(ctx, id, s.transcript)
+}
+
+// Active implements [runnel.Sessions].
+func (s *Service) Active(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
+	return s.shown(ctx, id, s.unended)
+}
+
+// shown returns as much of what look finds as the caller may see.
+func (s *Service) shown(ctx context.Context, id runnel.SessionID, look func(context.Context, runnel.SessionID) (runnel.Transcript, error)) (runnel.Transcript, error) {
 	if err := id.Validate(); err != nil {
 		return runnel.Transcript{}, err
 	}
@@ -83,7 +94,7 @@ func (s *Service) Transcript(ctx context.Context, id runnel.SessionID) (runnel.T
 		return runnel.Transcript{}, err
 	}
 	if may == unowned {
-		t, err := s.transcript(ctx, id)
+		t, err := look(ctx, id)
 		if err != nil || len(t.Turns)+len(t.Active) == 0 {
 			return t, err
 		}
@@ -95,18 +106,38 @@ func (s *Service) Transcript(ctx context.Context, id runnel.SessionID) (runnel.T
 		}
 	}
 	if may == hidden {
-		t, err := s.transcript(ctx, nobodys)
+		t, err := look(ctx, nobodys)
 		t.Session = id
 		return t, err
 	}
-	return s.transcript(ctx, id)
+	return look(ctx, id)
 }
 
 // transcript returns what a session has said so far, whoever asks.
 func (s *Service) transcript(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
-	t := runnel.Transcript{Session: id, Active: []runnel.Generation{}}
 	// The order matters: what ends between these calls is seen twice, as a
 	// turn and as events after the cursor, rather than not at all.
+	t, err := s.unended(ctx, id)
+	if err != nil {
+		return t, err
+	}
+	if t.Turns, err = s.engine.Turns(ctx, id, 0); err != nil {
+		return t, err
+	}
+	ended := make(map[runnel.GenerationID]bool, len(t.Turns))
+	for i := range t.Turns {
+		ended[t.Turns[i].Generation] = true
+	}
+	t.Active = slices.DeleteFunc(t.Active, func(g runnel.Generation) bool { return ended[g.ID] })
+	if t.Turns == nil {
+		t.Turns = []runnel.Turn{}
+	}
+	return t, nil
+}
+
+// unended returns the end of a session's log and what is still to end there.
+func (s *Service) unended(ctx context.Context, id runnel.SessionID) (runnel.Transcript, error) {
+	t := runnel.Transcript{Session: id, Turns: []runnel.Turn{}, Active: []runnel.Generation{}}
 	var err error
 	if t.Cursor, err = s.engine.End(ctx, id); err != nil {
 		return t, err
@@ -115,16 +146,10 @@ func (s *Service) transcript(ctx context.Context, id runnel.SessionID) (runnel.T
 	if err != nil {
 		return t, err
 	}
-	if t.Turns, err = s.engine.Turns(ctx, id, 0); err != nil {
-		return t, err
-	}
-	if t.Turns == nil {
-		t.Turns = []runnel.Turn{}
-	}
 	for _, p := range waiting {
 		g, err := s.lookup(ctx, id, p.Generation)
 		switch {
-		case runnel.KindOf(err) == runnel.NotFound: // it has ended and is among the turns, or will be next time
+		case runnel.KindOf(err) == runnel.NotFound: // it has ended
 			continue
 		case err != nil:
 			return t, err

@@ -45,8 +45,7 @@ type accepted struct {
 	err  error
 }
 
-// run accepts connections until the port is closed or the listener fails for
-// good. When it returns, no goroutine of the port's is left.
+// run accepts connections until the port is closed. When it returns, no goroutine of the port's is left.
 func (p *port) run() {
 	var listening sync.WaitGroup
 	defer listening.Wait()
@@ -56,7 +55,8 @@ func (p *port) run() {
 			p.mu.Lock()
 			p.evict() // too many open files, perhaps
 			p.mu.Unlock()
-			if !p.deliver(accepted{err: err}) || !temporary(err) {
+			// net/http waits before it asks again, or closes the port.
+			if !p.deliver(accepted{err: err}) {
 				return
 			}
 			continue
@@ -70,13 +70,6 @@ func (p *port) run() {
 		place := p.add(c)
 		listening.Go(func() { p.listen(c, place) })
 	}
-}
-
-// temporary reports whether the listener may accept the next connection.
-func temporary(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	//nolint:staticcheck // net/http asks the same, and waits before it accepts again
-	return ok && e.Temporary()
 }
 
 // listen waits for a connection's first byte, and hands it on.

@@ -119,7 +119,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 		Engine:  a.engine,
 		Metrics: a.metrics.Handler(),
 		OpenAPI: api.OpenAPI,
-		Origins: a.cfg.CORSOrigins,
+		Origins: a.cfg.Origins(),
+		Local:   !a.cfg.Insecure && !a.cfg.Authenticates(),
+		HSTS:    a.cfg.TLSCert != "",
 		TLS:     a.tlsConfig(),
 		Proxies: a.cfg.Proxies(),
 

@@ -159,13 +159,13 @@ func TestStartFails(t *testing.T) {
 		t.Errorf("got %v, want an error of the engine", err)
 	}
 
-	origins := settings(t, "echo")
-	origins.CORSOrigins = []string{"not an origin"}
-	if err := startError(t, origins); err == nil || !strings.Contains(err.Error(), "origin") {
-		t.Errorf("got %v, want an error about the origin", err)
+	uncertified := settings(t, "echo")
+	uncertified.TLSCert, uncertified.TLSKey = "/dev/null", "/dev/null"
+	if err := startError(t, uncertified); err == nil || !strings.Contains(err.Error(), "cert: /dev/null") {
+		t.Errorf("got %v, want an error about the certificate", err)
 	}
-	origins.CORSOrigins = nil
-	again, _ := start(t, origins) // its folder was let go of
+	uncertified.TLSCert, uncertified.TLSKey = "", ""
+	again, _ := start(t, uncertified)
 	if err := again.Stop(); err != nil {
 		t.Error(err)
 	}

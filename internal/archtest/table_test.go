@@ -29,7 +29,7 @@ func table() []rule {
 		{"internal/peer", nil},
 		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4", "internal/peer", "internal/wsapi"}},
 		{"internal/obs", []string{"."}},
-		{"internal/auth", []string{"."}},
+		{"internal/auth", []string{".", "internal/peer"}},
 		{"internal/auth/sigv4", []string{"."}},
 		{"internal/limit", []string{".", "internal/peer"}},
 		{"internal/route", []string{"."}},

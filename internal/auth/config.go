@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // Config says who may use the gateway. The zero value asks nobody.
@@ -24,7 +25,7 @@ type Config struct {
 	Signatures func(Credentials) (*runnel.Principal, error) `yaml:"-"`
 	// Origins are the web origins, besides our own, whose pages may use the
 	// cookie that an issuer names.
-	Origins []string `yaml:"-"`
+	Origins peer.Origins `yaml:"-"`
 }
 
 // A Key is an API key.

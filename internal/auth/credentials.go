@@ -4,8 +4,9 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
+
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // Credentials are what a caller shows. The zero value is nothing.
@@ -88,8 +89,8 @@ func (c Credentials) signed() bool {
 // cookie returns the value of the first cookie of these names. A browser sends
 // cookies along with the requests of any site's page, so only our own pages'
 // and those of the given origins count.
-func (c Credentials) cookie(names, origins []string) string {
-	if c.Request == nil || len(names) == 0 || crossSite(c.Request, origins) {
+func (c Credentials) cookie(names []string, origins peer.Origins) string {
+	if c.Request == nil || len(names) == 0 || !origins.Trust(c.Request) {
 		return ""
 	}
 	for _, name := range names {
@@ -98,24 +99,6 @@ func (c Credentials) cookie(names, origins []string) string {
 		}
 	}
 	return ""
-}
-
-// crossSite reports whether a browser sent r for another site's page. Unlike
-// [http.CrossOriginProtection] it asks GET requests, too: they open WebSockets,
-// which other sites' scripts can read.
-func crossSite(r *http.Request, origins []string) bool {
-	origin := r.Header.Get("Origin")
-	if slices.Contains(origins, origin) {
-		return false
-	}
-	if u, err := url.Parse(origin); origin != "" && (err != nil || u.Host != r.Host) {
-		return true
-	}
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
-		return false
-	}
-	return true
 }
 
 // looksLikeJWT reports whether a token has the form of a signed JWT.

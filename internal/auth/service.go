@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // A Service authenticates callers. Its methods may be called concurrently.
@@ -28,7 +28,7 @@ type Service struct {
 // except that leases end and caches fill.
 type state struct {
 	nobody  *runnel.Principal // everybody, if nobody is asked; nil otherwise
-	origins []string
+	origins peer.Origins
 	keys    []apiKey
 	issuers map[string]*issuer // by canonical name
 	cookies []string
@@ -85,7 +85,7 @@ func (s *Service) build(cfg Config, old *state) (*state, error) {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	st := &state{
-		origins: slices.Clone(cfg.Origins), issuers: map[string]*issuer{}, tokens: newCache[*runnel.Principal](),
+		origins: cfg.Origins, issuers: map[string]*issuer{}, tokens: newCache[*runnel.Principal](),
 		signers: cfg.Signatures, leases: map[string]*lease{}, ends: map[<-chan struct{}]*lease{},
 	}
 	if !cfg.Enabled() { // until somebody is

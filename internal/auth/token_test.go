@@ -16,6 +16,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 func TestTokenOfEachFamily(t *testing.T) {
@@ -277,7 +278,10 @@ func TestPlaces(t *testing.T) {
 	token := s.sign(claims())
 	cfg := issuerConfig()
 	cfg.Issuers[0].Cookie = "id"
-	cfg.Origins = []string{"https://app.example"}
+	var err error
+	if cfg.Origins, err = peer.ParseOrigins([]string{"https://app.example"}); err != nil {
+		t.Fatal(err)
+	}
 	key, hash, err := auth.NewKey()
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,14 @@ type Config struct {
 
 // Auth returns who may use the node, but for those who sign their requests.
 func (c *Config) Auth() auth.Config {
-	return auth.Config{Keys: c.Keys, Issuers: c.Issuers, Webhook: c.Webhook, Origins: c.CORSOrigins}
+	return auth.Config{Keys: c.Keys, Issuers: c.Issuers, Webhook: c.Webhook, Origins: c.Origins()}
+}
+
+// Origins returns the sites whose pages may use the node. It ignores what
+// Validate refuses.
+func (c *Config) Origins() peer.Origins {
+	origins, _ := peer.ParseOrigins(c.CORSOrigins)
+	return origins
 }
 
 // Proxies returns the proxies that are believed. It ignores what Validate refuses.

@@ -3,5 +3,6 @@
 // may.
 //
 //   - proxies.go: the client's address
+//   - origins.go: which sites' pages are welcome, to HTTP and to WebSockets
 //   - forwarded.go: what proxies say about it
 package peer

@@ -5,6 +5,7 @@
 //   - server.go: what is served, and the life of the listener
 //   - router.go: from a request to a door's handler
 //   - middleware.go: request ids, panics, the access log, origins
+//   - headers.go: what every answer and every page carries for safety
 //   - health.go: /healthz, /readyz; page.go: GET /
 //
 // A request passes: the client's address, request id and access log,

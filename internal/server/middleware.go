@@ -31,16 +31,12 @@ func (s *Server) handler() (http.Handler, error) {
 		})
 	}
 	if err == nil && !rt.home {
-		err = rt.add(homePattern, http.HandlerFunc(page))
+		err = rt.add(homePattern, s.recoverPanics(&Door{Name: "page"}, page()))
 	}
 	if err != nil {
 		return nil, err
 	}
-	checked, err := s.originRules(cleanPath(rt))
-	if err != nil {
-		return nil, err
-	}
-	return s.cfg.Proxies.Resolve(s.identify(checked)), nil
+	return s.cfg.Proxies.Resolve(s.identify(s.harden(s.originRules(cleanPath(rt))))), nil
 }
 
 // own is the door of what the server itself answers.
@@ -97,42 +93,45 @@ func validRequestID(id string) bool {
 // originRules keeps other sites' pages out: a browser sends their requests
 // without asking when they look simple, and this port may trust whoever
 // reaches it. Allowed origins get CORS.
-func (s *Server) originRules(next http.Handler) (http.Handler, error) {
+func (s *Server) originRules(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
-	allowed := cors.New(s.corsOptions())
-	for _, o := range s.cfg.Origins {
-		if o == "*" {
-			return allowed.Handler(next), nil
-		}
-		if err := protection.AddTrustedOrigin(o); err != nil {
-			return nil, fmt.Errorf("server: origin %q: %w", o, err)
-		}
-	}
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The second question is for origins like https://*.example.com.
-		if protection.Check(r) != nil && (len(s.cfg.Origins) == 0 || !allowed.OriginAllowed(r)) {
+		switch {
+		case s.cfg.Local && !s.cfg.Origins.AllowHost(r.Host):
+			writeError(w, http.StatusForbidden, runnel.Errorf(runnel.Denied,
+				"nobody here asks for credentials, so this server answers to localhost only, not to %.200q; see the setting cors_origins", r.Host))
+		case protection.Check(r) != nil && !s.cfg.Origins.Allow(r):
 			writeError(w, http.StatusForbidden, runnel.Errorf(runnel.Denied,
 				"pages from %.200q may not do this; see the setting cors_origins", r.Header.Get("Origin")))
-			return
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
-	if len(s.cfg.Origins) == 0 {
-		return guarded, nil
+	if s.cfg.Origins.None() {
+		return guarded
 	}
-	return allowed.Handler(guarded), nil
+	return cors.New(s.corsOptions()).Handler(guarded)
 }
 
 func (s *Server) corsOptions() cors.Options {
-	return cors.Options{
-		AllowedOrigins: s.cfg.Origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
+	o := cors.Options{
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		// Any header: the doors' clients have many (Last-Event-ID,
 		// Idempotency-Key, those of AWS), and it is the origin that is trusted.
 		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{"Location", "Retry-After", "Runnel-Generation", "Runnel-Session", requestIDHeader},
-		MaxAge:         7200, // seconds; the most that browsers heed
+		ExposedHeaders: []string{
+			"Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Runnel-Generation", "Runnel-Session", requestIDHeader,
+			"X-Amzn-Errortype", "X-Amzn-Requestid", "X-Amz-Apigw-Id", "X-Vercel-Ai-Ui-Message-Stream",
+		},
+		MaxAge: 7200, // seconds; the most that browsers heed
 	}
+	if s.cfg.Origins.Any() {
+		o.AllowedOrigins = []string{"*"}
+		return o
+	}
+	o.AllowOriginFunc = s.cfg.Origins.Lists
+	o.AllowCredentials = true // cookies, of those whom the operator names
+	return o
 }
 
 // recoverPanics turns a panic into the door's answer, or into a cut connection

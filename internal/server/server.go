@@ -43,9 +43,15 @@ type Config struct {
 	Engine  Engine       // nothing to check
 	Metrics http.Handler // GET /metrics: not served
 	OpenAPI []byte       // GET /openapi.yaml: not served
-	// Origins are those whose web pages may use the server, such as
-	// https://chat.example.com, or * for all: pages from here only.
-	Origins []string
+	// Origins are those whose web pages may use the server: pages from here only.
+	Origins peer.Origins
+	// Local refuses requests to names that are not this machine's. Where nobody
+	// is asked for credentials, a site could otherwise let its own name lead here,
+	// and its pages would be ours to a browser.
+	Local bool
+	// HSTS tells browsers that come with TLS to come with nothing else. It is not
+	// for certificates for development: it counts for all ports of a name.
+	HSTS bool
 	// TLS makes the port answer TLS beside plaintext: plaintext only. It offers
 	// h2 and http/1.1 in NextProtos.
 	TLS *tls.Config
@@ -119,7 +125,7 @@ type Server struct {
 }
 
 // New returns a server on ln, which it owns. The error names a door whose
-// patterns do not fit, or an origin that is none.
+// patterns do not fit.
 func New(ln net.Listener, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, log: cfg.Logger.With("component", "server")}

@@ -126,7 +126,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// submit hands in a prompt and returns the id of its generation.
+// submit hands in a prompt and returns the id of its generation, which has ended.
 func (c caller) submit(t *testing.T, path, body, key string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url+path, strings.NewReader(body))
@@ -134,16 +134,17 @@ func (c caller) submit(t *testing.T, path, body, key string) string {
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Api-Key", key)
+	req.Header.Set("Accept", "text/event-stream")
 	resp, err := c.web.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var receipt struct{ Generation string }
-	if err := json.NewDecoder(resp.Body).Decode(&receipt); err != nil || receipt.Generation == "" {
+	generation := resp.Header.Get("Runnel-Generation")
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || generation == "" {
 		t.Fatalf("%s: %v", resp.Status, err)
 	}
-	return receipt.Generation
+	return generation
 }
 
 // What is secret to the users of a node, and may not be in its log.

@@ -39,7 +39,7 @@ func table() []rule {
 		{"internal/answer", []string{"."}},
 		{"internal/reply", []string{".", "internal/answer", "internal/sse"}},
 		{"internal/sse", []string{".", "internal/wire"}},
-		{"internal/wsconn", []string{".", "internal/wire"}},
+		{"internal/wsconn", []string{"."}},
 		{"internal/wsapi", nil},
 
 		{"internal/memlog", []string{".", "internal/wire"}},
@@ -76,6 +76,7 @@ func table() []rule {
 		{"internal/logtest", []string{".", "internal/wire"}},
 		{"internal/provider/providertest", []string{"."}},
 		{"internal/transport/transporttest", []string{".", "internal/wire"}},
+		{"internal/wsconn/wstest", nil},
 		{"internal/archtest", nil},
 		{"e2e", nil},
 	}
@@ -85,7 +86,7 @@ func table() []rule {
 func testOnly() []string {
 	return []string{
 		"internal/archtest", "internal/logtest", "internal/memlog",
-		"internal/provider/providertest", "internal/transport/transporttest",
+		"internal/provider/providertest", "internal/transport/transporttest", "internal/wsconn/wstest",
 	}
 }
 

@@ -102,7 +102,7 @@ func (c Config) withDefaults() Config {
 type Conns struct {
 	cfg     Config
 	log     *slog.Logger
-	epoch   time.Time      // connections tell the time since then
+	epoch   time.Time      // connections tell the time since then; 0 is never
 	inputs  sync.Pool      // of *[inputSize]byte
 	buffers sync.Pool      // of *[]byte
 	running sync.WaitGroup // goroutines of connections
@@ -115,7 +115,7 @@ type Conns struct {
 // NewConns returns an empty set.
 func NewConns(cfg Config) *Conns {
 	cfg = cfg.withDefaults()
-	return &Conns{cfg: cfg, log: cfg.Logger, epoch: time.Now(), live: make(map[*Conn]struct{})}
+	return &Conns{cfg: cfg, log: cfg.Logger, epoch: time.Now().Add(-1), live: make(map[*Conn]struct{})}
 }
 
 // Len returns how many connections are open.

@@ -23,8 +23,8 @@
 //   - Messages are text. Binary ones are refused with 1003: no protocol of ours
 //     has any. Frames, messages over all their fragments, and the time that a
 //     message may take are bounded; text is checked to be UTF-8 as it comes.
-//   - Pings are answered by themselves, with the newest one's payload where they
-//     come faster than they can be answered. Control frames are not delivered.
+//   - Pings are answered by themselves; of those that come while the client does
+//     not read, the newest. Control frames are not delivered.
 //   - All methods of [Conn] may be called from any goroutine, but Read and
 //     SetReadDeadline, which belong to the door's function.
 //

@@ -211,12 +211,7 @@ func (c *Conn) linger() {
 	}
 	c.settle()
 	if !replied && !gone {
-		// Closing now would make the kernel reset the connection for what the
-		// client still sends, and our close frame might never be seen.
-		_ = c.nc.SetReadDeadline(time.Time{})
-		for err := error(nil); err == nil; {
-			_, err = c.nc.Read(c.in.small[:])
-		}
+		c.halfClose()
 	}
 	_ = c.nc.Close()
 	c.mu.Lock()
@@ -224,6 +219,19 @@ func (c *Conn) linger() {
 		c.cutter.Stop()
 	}
 	c.mu.Unlock()
+}
+
+// halfClose shows a client whose frames make no sense any more that we are done,
+// and waits until it is. Closing at once would make the kernel reset the
+// connection for what the client still sends, and our close frame might be lost.
+func (c *Conn) halfClose() {
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		_ = w.CloseWrite() // the read tells
+	}
+	_ = c.nc.SetReadDeadline(time.Time{})
+	for err := error(nil); err == nil; {
+		_, err = c.nc.Read(c.in.small[:])
+	}
 }
 
 // settle waits until nobody writes.

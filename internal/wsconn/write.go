@@ -141,15 +141,19 @@ func (c *Conn) drop() {
 	*c.out = (*c.out)[:keep]
 }
 
-// answerPing queues a pong. One that still waits is replaced: it is enough to
-// answer the newest ping.
+// answerPing queues a pong. Where much is queued already, a pong that still waits
+// is replaced: it is enough then to answer the newest ping.
 func (c *Conn) answerPing(payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed == nil {
-		c.pong = payload
-		c.write()
+	if c.closed != nil {
+		return
 	}
+	c.pong = payload
+	if c.queued <= window {
+		c.appendPong()
+	}
+	c.write()
 }
 
 // sendBeat queues a sign of life, unless the client has something to read already.

@@ -19,6 +19,7 @@ type Sessions interface {
 
 // A Piece is what comes next of an answer. Exactly one field is set.
 type Piece struct {
+	Void      bool   // all that came before is void; what follows is the answer from its start
 	Model     string // that is being asked; again when it falls over to another
 	Text      string
 	Reasoning string
@@ -34,6 +35,7 @@ type Reader struct {
 	session    runnel.SessionID
 	generation runnel.GenerationID
 	after      runnel.Cursor
+	voids      bool
 
 	attempt   int
 	text      track
@@ -46,6 +48,13 @@ type Reader struct {
 // from its start.
 func Follow(sessions Sessions, receipt runnel.Receipt) *Reader {
 	return &Reader{sessions: sessions, session: receipt.Session, generation: receipt.Generation, after: receipt.Cursor}
+}
+
+// Voids lets r say that what it has handed out is void, where it would end with
+// [ErrDiverged]. It is for clients that can be told so.
+func (r *Reader) Voids() *Reader {
+	r.voids = true
+	return r
 }
 
 // Next waits for more of the answer and returns all that is there, in order.
@@ -68,8 +77,12 @@ func (r *Reader) Next(ctx context.Context) ([]Piece, error) {
 			if ev.Generation != r.generation {
 				continue
 			}
-			if !r.add(ev) {
-				return nil, ErrDiverged
+			if sure := len(r.pieces); !r.add(ev) {
+				if !r.voids {
+					return nil, ErrDiverged
+				}
+				r.pieces = r.pieces[:sure]
+				r.startOver(ev)
 			}
 			if ev.Type.Terminal() {
 				return r.pieces, nil
@@ -104,8 +117,10 @@ func (r *Reader) add(ev *runnel.Event) bool {
 	case runnel.EventProgress:
 		r.pieces = append(r.pieces, Piece{Progress: ev.Progress})
 	case runnel.EventDone:
+		if !r.complete() {
+			return false // the answer has become shorter
+		}
 		r.pieces = append(r.pieces, Piece{End: ev})
-		return r.complete() // or the answer has become shorter
 	case runnel.EventFailed, runnel.EventCancelled:
 		r.pieces = append(r.pieces, Piece{End: ev})
 	case runnel.EventQueued:
@@ -136,6 +151,23 @@ func (r *Reader) rewind() {
 		r.calls[i].again = true
 		r.calls[i].input.pos = 0
 	}
+}
+
+// startOver hands out again what has been said again so far, and then ev.
+func (r *Reader) startOver(ev *runnel.Event) {
+	r.pieces = append(r.pieces, Piece{Void: true})
+	text, reasoning, calls := r.text.again(), r.reasoning.again(), r.calls
+	r.text, r.reasoning, r.calls = track{}, track{}, nil
+	if ev.Type != runnel.EventReset {
+		r.addReasoning(reasoning)
+		r.addText(text)
+		for i := range calls {
+			if c := &calls[i]; !c.again {
+				r.addTool(&runnel.ToolDelta{Index: i, ID: c.id, Name: c.name, Input: c.input.again()})
+			}
+		}
+	}
+	r.add(ev)
 }
 
 // complete reports whether all that was handed out has been said again.

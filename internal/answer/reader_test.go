@@ -47,8 +47,11 @@ type heard struct {
 	Err                              error
 }
 
-func follow(s script) (h heard) {
-	r := answer.Follow(&s, runnel.Receipt{Session: "s", Generation: gen})
+func follow(s script) heard {
+	return hear(answer.Follow(&s, runnel.Receipt{Session: "s", Generation: gen}))
+}
+
+func hear(r *answer.Reader) (h heard) {
 	for {
 		pieces, err := r.Next(context.Background())
 		if err != nil {
@@ -56,6 +59,9 @@ func follow(s script) (h heard) {
 			return h
 		}
 		for _, p := range pieces {
+			if p.Void {
+				h = heard{}
+			}
 			h.Text += p.Text
 			h.Reasoning += p.Reasoning
 			h.Model += p.Model
@@ -152,6 +158,37 @@ func TestReader(t *testing.T) {
 		got.Err, tt.want.Err = nil, nil
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestVoids: a client that can be told so has the answer that counts, whatever
+// it had before.
+func TestVoids(t *testing.T) {
+	t.Parallel()
+	done := runnel.Event{Type: runnel.EventDone}
+	said := []runnel.Event{think("hm"), text("Hello"), tool(0, "c1", "add", `{"a":1}`), tool(1, "c2", "sub", "{}")}
+	for name, second := range map[string][]runnel.Event{
+		"another text":        {think("hm"), text("Hel"), text("p!"), done},
+		"another reasoning":   {text("Hello"), think("hum"), done},
+		"shorter":             {think("hm"), text("Hello"), tool(0, "c1", "add", `{"a":1}`), done},
+		"nothing":             {done},
+		"another call":        {tool(0, "c1", "add", `{"a":1}`), tool(1, "c3", "sub", "{}"), done},
+		"another input":       {tool(0, "c1", "add", `{"a":2}`), done},
+		"a reset":             {{Type: runnel.EventReset, Text: "Hel", Reasoning: "x"}, tool(0, "c9", "add", ""), text("lo"), done},
+		"reset, then another": {{Type: runnel.EventReset, Text: "Hello", Reasoning: "hm"}, text("!"), done},
+	} {
+		var s, fresh script
+		for _, ev := range said {
+			s = append(s, []runnel.Event{attempt(1, ev)})
+		}
+		for _, ev := range second {
+			s = append(s, []runnel.Event{attempt(2, ev)})
+			fresh = append(fresh, []runnel.Event{attempt(2, ev)})
+		}
+		got := hear(answer.Follow(&s, runnel.Receipt{Session: "s", Generation: gen}).Voids())
+		if diff := cmp.Diff(follow(fresh), got); diff != "" {
+			t.Errorf("%s (-what a newcomer hears +got):\n%s", name, diff)
 		}
 	}
 }

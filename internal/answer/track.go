@@ -23,6 +23,9 @@ func (t *track) add(s string) (more string, ok bool) {
 	return more, true
 }
 
+// again returns what has been said again.
+func (t *track) again() string { return string(t.sent[:t.pos]) }
+
 func (t *track) whole() bool { return t.pos == len(t.sent) }
 
 // A call is a tool call of which the client has a part already.
@@ -43,21 +46,23 @@ func (r *Reader) addTool(t *runnel.ToolDelta) bool {
 	}
 	c := &r.calls[t.Index]
 	fresh := *t
-	if c.again && (t.ID != "" || t.Name != "") {
-		known := c.id != "" || c.name != ""
-		if known && (c.id != t.ID || c.name != t.Name) {
+	named := c.again && (t.ID != "" || t.Name != "")
+	if named && (c.id != "" || c.name != "") {
+		if c.id != t.ID || c.name != t.Name {
 			return false
 		}
-		if known {
-			fresh.ID, fresh.Name = "", ""
-		}
+		fresh.ID, fresh.Name = "", ""
+	}
+	more, ok := c.input.add(t.Input)
+	if !ok {
+		return false
+	}
+	if named {
 		c.id, c.name = t.ID, t.Name
 	}
 	c.again = false
-	more, ok := c.input.add(t.Input)
-	fresh.Input = more
-	if fresh.ID != "" || fresh.Name != "" || more != "" {
+	if fresh.Input = more; fresh.ID != "" || fresh.Name != "" || more != "" {
 		r.pieces = append(r.pieces, Piece{Tool: &fresh})
 	}
-	return ok
+	return true
 }

@@ -83,7 +83,8 @@ type Ledger interface {
 	Ended(ctx context.Context, within time.Duration, f func(Run) error) error
 
 	// Reserve stores value under an idempotency key for a day, unless there is
-	// one; it returns what is stored, and whether that was there before.
+	// one; it returns what is stored, and whether that was there before. With
+	// an empty value it only looks.
 	Reserve(ctx context.Context, key, value string) (stored string, existed bool, err error)
 
 	// Own makes owner the owner of a session unless it has one, durably, and

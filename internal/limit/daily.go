@@ -97,10 +97,11 @@ func (l *Limiter) usedUp(
 }
 
 // Settle replaces the tokens that were set aside for an account by those that
-// were used. Call it when the end of the generation is durable. It may be
-// repeated, with the same number, within the memory of [runnel.Counters]; who
-// never calls it leaves the estimate in place.
-func (l *Limiter) Settle(ctx context.Context, account string, r *runnel.Reservation, used int64) error {
+// the generation used, as its turn says. Call it when the turn is durable. It may
+// be repeated within the memory of [runnel.Counters]; who never calls it leaves
+// the estimate in place.
+func (l *Limiter) Settle(ctx context.Context, account string, r *runnel.Reservation, t *runnel.Turn) error {
+	used := usedIn(t)
 	if !r.Metered || used == r.Tokens {
 		return nil
 	}

@@ -151,8 +151,9 @@ func TestTokensPerDay(t *testing.T) {
 			t.Fatalf("%s became %+v: %v", text, stored, err)
 		}
 		time.Sleep(25 * time.Hour) // it is the day of the prompt that counts
+		turn := &runnel.Turn{Usage: &runnel.Usage{InputTokens: 50, OutputTokens: 100}}
 		for range 2 {
-			if err := node(t, c, limit.Limits{}).Settle(t.Context(), "a", &stored, 150); err != nil || left() != 750 {
+			if err := node(t, c, limit.Limits{}).Settle(t.Context(), "a", &stored, turn); err != nil || left() != 750 {
 				t.Errorf("%v, %d left", err, left())
 			}
 		}
@@ -199,7 +200,7 @@ func TestUsed(t *testing.T) {
 		{"stopped half-way", runnel.Turn{Prompt: question, Text: "1234", Reasoning: "12345678"}, 5},
 		{"failed before it spoke", runnel.Turn{Prompt: question}, 0},
 	} {
-		if got := limit.Used(&tt.turn); got != tt.want {
+		if got := limit.UsedIn(&tt.turn); got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
 	}

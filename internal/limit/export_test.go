@@ -12,6 +12,9 @@ func (l *Limiter) Accounts() int {
 	return len(l.accounts)
 }
 
+// UsedIn returns how many tokens a generation took.
+func UsedIn(t *runnel.Turn) int64 { return usedIn(t) }
+
 // Match reports whether s is of the pattern.
 func Match(pattern, s string) bool { return match(pattern, s) }
 

@@ -70,9 +70,9 @@ func estimate(p *runnel.Prompt, size int) int64 {
 	return tokens + answerTokens
 }
 
-// Used returns how many tokens a generation took: as its model has counted, or,
+// usedIn returns how many tokens a generation took: as its model has counted, or,
 // if the model did not come to that, an estimate of what was said.
-func Used(t *runnel.Turn) int64 {
+func usedIn(t *runnel.Turn) int64 {
 	if u := t.Usage; u != nil {
 		return int64(u.InputTokens) + int64(u.OutputTokens)
 	}

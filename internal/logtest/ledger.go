@@ -29,6 +29,7 @@ func ledgerTests() []test {
 		{"ended", testEnded},
 		{"locate", testLocate},
 		{"reserve", testReserve},
+		{"looking for a reservation", testReserveLook},
 		{"sixteen reserve a key", testReserveRace},
 		{"cancels", testCancels},
 	}
@@ -283,6 +284,22 @@ func testReserve(t *testing.T, e runnel.Engine) {
 			}
 		}
 	}
+}
+
+func testReserveLook(t *testing.T, e runnel.Engine) {
+	key := string(newSession())
+	look := func(want string) {
+		t.Helper()
+		if stored, existed, err := e.Reserve(limit(t), key, ""); err != nil || stored != want || existed != (want != "") {
+			t.Errorf("found %q, %t, %v; want %q", stored, existed, err, want)
+		}
+	}
+	look("")
+	look("") // it leaves nothing behind
+	if _, existed, err := e.Reserve(limit(t), key, "a"); err != nil || existed {
+		t.Errorf("reserved before: %t, %v", existed, err)
+	}
+	look("a")
 }
 
 func testReserveRace(t *testing.T, e runnel.Engine) {

@@ -164,6 +164,9 @@ func (e *Engine) Reserve(ctx context.Context, key, value string) (stored string,
 	if stored, ok := e.reserved[key]; ok {
 		return stored, true, nil
 	}
+	if value == "" {
+		return "", false, nil
+	}
 	e.reserved[key] = value
 	return value, false, nil
 }

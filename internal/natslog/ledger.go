@@ -142,7 +142,17 @@ func (e *Engine) Index(ctx context.Context, id runnel.SessionID, gen runnel.Gene
 
 // Reserve implements [runnel.Ledger].
 func (e *Engine) Reserve(ctx context.Context, key, value string) (stored string, existed bool, err error) {
-	stored, existed, err = e.create(ctx, keyStream, keySubject(key), value)
+	subject := keySubject(key)
+	if value != "" {
+		stored, existed, err = e.create(ctx, keyStream, subject, value)
+	} else {
+		var m message
+		m, err = e.conn.last(ctx, keyStream, subject)
+		if errors.Is(err, errNone) {
+			return "", false, nil
+		}
+		stored, existed = string(m.data), true
+	}
 	if err != nil {
 		return "", false, fail(err, "reserve a key")
 	}

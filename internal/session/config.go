@@ -45,6 +45,7 @@ type Config struct {
 	Node    string       // names this process in run records
 	Logger  *slog.Logger // discards
 	Metrics Metrics      // none
+	Limits  Limits       // none
 	Audit   Audit        // none
 }
 
@@ -68,6 +69,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Metrics == nil {
 		c.Metrics = noMetrics{}
+	}
+	if c.Limits == nil {
+		c.Limits = noLimits{}
 	}
 	if c.Audit == nil {
 		c.Audit = noAudit{}

@@ -5,6 +5,8 @@
 //
 //   - An accepted prompt is durable, and repeating it with the same key is
 //     harmless (submit.go).
+//   - Whoever is over a limit is refused before anything has changed, and what
+//     a prompt was counted as is settled when it has its turn (limits.go).
 //   - A session belongs to the first user who uses it, and is to the others as
 //     if it did not exist (authorize.go).
 //   - Every prompt is worked on by whoever holds its lease; the prompts of one

@@ -245,6 +245,7 @@ func (g *generation) settle(ctx context.Context, err error) {
 	defer cancel()
 	switch {
 	case err == nil:
+		g.account(ctx, log)
 		err = g.currentLease().Remove(ctx)
 		if err != nil {
 			// The prompt comes back after its lease, and finds its turn.

@@ -265,7 +265,7 @@ func (s *Service) publication(ctx context.Context, id runnel.SessionID, p *runne
 	}
 	// It waits for its turn in any mode but parallel: what it says is there
 	// already, so there is nothing to refuse.
-	if err := s.accept(ctx, &prompt, false); err != nil {
+	if _, err := s.accept(ctx, &prompt, false); err != nil {
 		return runnel.Receipt{}, err
 	}
 	s.opened.add(p.Generation, prompt.Cursor)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,64 +21,115 @@ const maxIdempotencyKey = 256
 const drainRetry = time.Second
 
 // Submit implements [runnel.Sessions]. The order is what makes it safe to
-// repeat: validate, own the session, reserve the key, store the prompt, answer.
+// repeat: validate, count, own the session, reserve the key, store the prompt,
+// answer. Whoever is refused by a limit has changed nothing by then, and what
+// was accepted before is not counted again.
 func (s *Service) Submit(ctx context.Context, sub runnel.Submission) (runnel.Receipt, error) {
 	begin := time.Now()
 	if s.isDraining() {
 		return runnel.Receipt{}, &runnel.Error{Kind: runnel.Unavailable, Msg: "this server is shutting down", RetryAfter: drainRetry}
 	}
-	if err := s.validate(sub); err != nil {
-		return runnel.Receipt{}, err
-	}
-	if err := s.admit(ctx, runnel.Submit, sub.Prompt.Session); err != nil {
+	size, err := s.validate(sub)
+	if err != nil {
 		return runnel.Receipt{}, err
 	}
 	p := sub.Prompt
 	p.Generation = runnel.GenerationID(ulid.Make().String())
+	caller := runnel.PrincipalFrom(ctx)
+	p.Account = cmp.Or(caller.Account, caller.ID)
+	done := func(bool) {}
+	if s.limits.Limited(caller) {
+		if receipt, err := s.earlier(ctx, sub); err != nil || receipt.Repeated {
+			return receipt, err
+		}
+		active := func(ctx context.Context) (int, error) { return s.engine.Active(ctx, p.Account) }
+		if done, err = s.limits.Admit(ctx, caller, &p, size, active); err != nil {
+			return runnel.Receipt{}, err
+		}
+	}
+	receipt, stored, err := s.store(ctx, sub, &p)
+	done(stored)
+	if err == nil && !receipt.Repeated {
+		s.metrics.Accepted(time.Since(begin))
+	}
+	return receipt, err
+}
+
+// store makes the prompt durable, and what its generation needs. It reports
+// false if the prompt is certainly not stored, or was before.
+func (s *Service) store(ctx context.Context, sub runnel.Submission, p *runnel.Prompt) (receipt runnel.Receipt, stored bool, err error) {
+	if err := s.admit(ctx, runnel.Submit, p.Session); err != nil {
+		return receipt, false, err
+	}
 	if sub.IdempotencyKey != "" {
 		earlier, err := s.reserve(ctx, sub, p.Generation)
 		if err != nil {
-			return runnel.Receipt{}, err
+			return receipt, false, err
 		}
 		if earlier != "" {
 			receipt, err := s.receipt(ctx, p.Session, earlier)
 			if runnel.KindOf(err) != runnel.NotFound {
-				return receipt, err
+				return receipt, false, err
 			}
 			// The earlier submission died before its prompt was stored.
 			p.Generation = earlier
 		}
 	}
-	if err := s.accept(ctx, &p, s.cfg.Mode == Reject); err != nil {
-		return runnel.Receipt{}, err
+	stored, err = s.accept(ctx, p, s.cfg.Mode == Reject)
+	if err != nil {
+		return receipt, stored, err
 	}
-	s.metrics.Accepted(time.Since(begin))
-	return runnel.Receipt{Session: p.Session, Generation: p.Generation, Cursor: p.Cursor}, nil
+	return runnel.Receipt{Session: p.Session, Generation: p.Generation, Cursor: p.Cursor}, true, nil
+}
+
+// earlier returns the receipt of the submission that this one repeats, if it
+// does.
+func (s *Service) earlier(ctx context.Context, sub runnel.Submission) (receipt runnel.Receipt, err error) {
+	if sub.IdempotencyKey == "" {
+		return receipt, nil
+	}
+	gen, err := s.reserve(ctx, sub, "")
+	if err != nil || gen == "" {
+		return receipt, err
+	}
+	if err := s.admit(ctx, runnel.Submit, sub.Prompt.Session); err != nil {
+		return receipt, err
+	}
+	receipt, err = s.receipt(ctx, sub.Prompt.Session, gen)
+	if runnel.KindOf(err) == runnel.NotFound {
+		err = nil
+	}
+	return receipt, err
 }
 
 // accept stores the prompt, and beside it where its generation belongs. If it is
-// exclusive, the session must have none.
-func (s *Service) accept(ctx context.Context, p *runnel.Prompt, exclusive bool) (err error) {
+// exclusive, the session must have none. It reports false if the prompt is
+// certainly not stored.
+func (s *Service) accept(ctx context.Context, p *runnel.Prompt, exclusive bool) (stored bool, err error) {
 	var indexing sync.WaitGroup
 	var indexErr error
 	indexing.Go(func() { indexErr = s.engine.Index(ctx, p.Session, p.Generation) })
 	p.AcceptedAt = time.Now().UTC()
 	if p.Cursor, err = s.engine.End(ctx, p.Session); err == nil {
 		err = s.engine.Enqueue(ctx, *p, exclusive)
+		kind := runnel.KindOf(err)
+		stored = err == nil || kind != runnel.Conflict && kind != runnel.Invalid
 	}
 	indexing.Wait()
 	if err == nil {
 		err = indexErr
 	}
-	return err
+	return stored, err
 }
 
-func (s *Service) validate(sub runnel.Submission) error {
+// validate returns how many bytes of text the prompt has.
+func (s *Service) validate(sub runnel.Submission) (size int, err error) {
 	p := &sub.Prompt
 	if err := p.Session.Validate(); err != nil {
-		return err
+		return 0, err
 	}
-	size, empty := len(p.System), true
+	empty := true
+	size = len(p.System)
 	for _, m := range p.Messages {
 		for _, part := range m.Parts {
 			size += len(part.Text)
@@ -86,22 +138,22 @@ func (s *Service) validate(sub runnel.Submission) error {
 	}
 	switch {
 	case empty:
-		return runnel.Errorf(runnel.Invalid, "the prompt is empty")
+		return 0, runnel.Errorf(runnel.Invalid, "the prompt is empty")
 	case size > s.cfg.MaxPrompt:
-		return runnel.Errorf(runnel.Invalid, "the prompt has %d bytes; the limit is %d", size, s.cfg.MaxPrompt)
+		return 0, runnel.Errorf(runnel.Invalid, "the prompt has %d bytes; the limit is %d", size, s.cfg.MaxPrompt)
 	case p.MaxTokens < 0:
-		return runnel.Errorf(runnel.Invalid, "max_tokens is negative")
+		return 0, runnel.Errorf(runnel.Invalid, "max_tokens is negative")
 	case p.Temperature != nil && (*p.Temperature < 0 || *p.Temperature > 2):
-		return runnel.Errorf(runnel.Invalid, "temperature is not between 0 and 2")
+		return 0, runnel.Errorf(runnel.Invalid, "temperature is not between 0 and 2")
 	case len(sub.IdempotencyKey) > maxIdempotencyKey:
-		return runnel.Errorf(runnel.Invalid, "the idempotency key has %d bytes; the limit is %d", len(sub.IdempotencyKey), maxIdempotencyKey)
+		return 0, runnel.Errorf(runnel.Invalid, "the idempotency key has %d bytes; the limit is %d", len(sub.IdempotencyKey), maxIdempotencyKey)
 	}
-	_, err := s.router.Lookup(p.Model)
-	return err
+	_, err = s.router.Lookup(p.Model)
+	return size, err
 }
 
-// reserve binds the submission's key to gen. It returns the generation that
-// the key was bound to earlier, if any.
+// reserve binds the submission's key to gen, if there is one to bind it to. It
+// returns the generation that the key was bound to earlier, if any.
 func (s *Service) reserve(ctx context.Context, sub runnel.Submission, gen runnel.GenerationID) (runnel.GenerationID, error) {
 	body, err := json.Marshal(sub.Prompt)
 	if err != nil {
@@ -112,7 +164,11 @@ func (s *Service) reserve(ctx context.Context, sub runnel.Submission, gen runnel
 
 	// Two callers who happen to choose the same key do not meet.
 	key := sha256.Sum256([]byte(runnel.PrincipalFrom(ctx).ID + "\x00" + sub.IdempotencyKey))
-	stored, existed, err := s.engine.Reserve(ctx, hex.EncodeToString(key[:]), string(gen)+" "+digest)
+	value := ""
+	if gen != "" {
+		value = string(gen) + " " + digest
+	}
+	stored, existed, err := s.engine.Reserve(ctx, hex.EncodeToString(key[:]), value)
 	if err != nil || !existed {
 		return "", err
 	}

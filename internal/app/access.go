@@ -130,6 +130,18 @@ func (a *access) signer(c auth.Credentials) (*runnel.Principal, error) {
 	return signer.Principal(), nil
 }
 
+// forFunction tells who calls a function, for [lambda.Config].
+func (a *access) forFunction(r *http.Request, action string, body func() ([]byte, error)) (context.Context, context.CancelFunc, error) {
+	c := auth.FromRequest(r)
+	c.Action, c.Body = action, body
+	p, err := a.auth.Authenticate(r.Context(), c)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, release := a.auth.Bind(r.Context(), p)
+	return ctx, release, nil
+}
+
 // peekBody returns a request's body and leaves it to be read again.
 func peekBody(r *http.Request) ([]byte, error) {
 	data, err := io.ReadAll(r.Body)

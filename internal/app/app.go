@@ -16,6 +16,7 @@ import (
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/cert"
 	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/function"
 	"github.com/runnelhq/runnel/internal/natslog"
 	"github.com/runnelhq/runnel/internal/obs"
 	"github.com/runnelhq/runnel/internal/route"
@@ -40,6 +41,8 @@ type App struct {
 	table   *route.Table
 	access  *access
 
+	functions *function.Set
+
 	certs     *cert.Store // nil: plaintext only
 	authority string      // to trust, of a certificate for development
 
@@ -48,11 +51,12 @@ type App struct {
 	gateway  *apigateway.Handler
 	server   *server.Server
 
-	stopServer, stopSessions, stopGateway context.CancelFunc
-	sessionsEnded                         chan struct{} // closed when sessions.Run has returned
+	stopServer, stopSessions, stopGateway, stopFunctions context.CancelFunc
+	sessionsEnded                                        chan struct{} // closed when sessions.Run has returned
 
 	running sync.WaitGroup
-	done    chan struct{} // closed when a part has ended, by itself or not
+	serving sync.WaitGroup // the functions, which outlive those who call them
+	done    chan struct{}  // closed when a part has ended, by itself or not
 	endOnce sync.Once
 	mu      sync.Mutex
 	errs    []error // of parts that have ended
@@ -65,6 +69,10 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
+	functions, err := function.New(cfg.Functions, function.Options{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
 	table, err := route.New(route.Config{Default: cfg.Model, Routes: cfg.Models, Providers: providers()})
 	if err != nil {
 		return nil, err
@@ -74,7 +82,7 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 		return nil, err
 	}
 	return &App{
-		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table, access: access,
+		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table, access: access, functions: functions,
 		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -139,7 +147,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 // run starts what lives. Parts get contexts of their own, so that Stop can end
 // them one after the other.
 func (a *App) run(ctx context.Context) {
-	var sessions, doors, gateway context.Context
+	var sessions, doors, gateway, functions context.Context
+	functions, a.stopFunctions = context.WithCancel(ctx)
+	a.serving.Go(func() { a.ended(a.functions.Run(functions)) })
 	sessions, a.stopSessions = context.WithCancel(ctx)
 	doors, a.stopServer = context.WithCancel(ctx)
 	gateway, a.stopGateway = context.WithCancel(ctx)
@@ -177,6 +187,10 @@ func (a *App) Stop() error {
 	a.stopServer()
 	a.running.Wait()
 	begin := time.Now()
+	a.stopFunctions()
+	a.serving.Wait()
+	a.log.Info("stopping", "step", "end functions", "took", time.Since(begin))
+	begin = time.Now()
 	err := a.closeEngine()
 	a.log.Info("stopping", "step", "close engine", "took", time.Since(begin), "err", err)
 	a.mu.Lock()

@@ -17,6 +17,7 @@ import (
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/function"
 )
 
 // keyed adds an API key to cfg and returns it.
@@ -187,6 +188,8 @@ func TestLogsTellNoSecrets(t *testing.T) {
 	cfg := settings(t, "openai/test?base_url="+model.URL)
 	cfg.LogLevel, cfg.Retries = "info", 0
 	key := keyed(t, &cfg, auth.Key{Name: "ada", User: true})
+	service := keyed(t, &cfg, auth.Key{Name: "backend"})
+	cfg.Functions = []function.Config{{Name: "f", HTTP: model.URL, URL: &function.URL{Auth: function.AuthGateway, Mode: function.ModeStream}}}
 	node, l := start(t, cfg)
 	c := newCaller(t, "http://"+node.Addr().String())
 
@@ -195,6 +198,8 @@ func TestLogsTellNoSecrets(t *testing.T) {
 	doors := map[string]struct{ path, body string }{
 		"http":        {"/v1/sessions/s/prompts", `{"prompt":%q}`},
 		"functionurl": {"/", `{"prompt":%q}`},
+		"functions":   {"/functions/f", `{"prompt":%q}`},
+		"lambda":      {"/2015-03-31/functions/f/invocations", `{"prompt":%q}`},
 		"openai":      {"/v1/chat/completions", `{"model":"openai/test","stream":true,"messages":[{"role":"user","content":%q}]}`},
 	}
 	for _, name := range node.DoorNames() {
@@ -206,6 +211,10 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		if !ok {
 			t.Errorf("nobody asks at the door %q: add it to this test", name)
 			continue
+		}
+		key := key
+		if name == "lambda" { // which is not for users
+			key = service
 		}
 		for _, what := range []string{"answer", "fail-at-once", "fail-later", "garbage"} {
 			c.ask(t, door.path, fmt.Sprintf(door.body, secretPrompt+" "+what), key)
@@ -221,7 +230,7 @@ func TestLogsTellNoSecrets(t *testing.T) {
 	if !strings.Contains(log, `"a generation failed"`) {
 		t.Errorf("no generation has failed:\n%s", log)
 	}
-	for _, secret := range []string{secretPrompt, secretAnswer, key} {
+	for _, secret := range []string{secretPrompt, secretAnswer, key, service} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log has %s:\n%s", secret, log)
 		}

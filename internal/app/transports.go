@@ -8,6 +8,7 @@ import (
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
+	"github.com/runnelhq/runnel/internal/transport/lambda"
 	"github.com/runnelhq/runnel/internal/transport/openai"
 )
 
@@ -39,11 +40,26 @@ func (a *App) doors() []server.Door {
 	for i := range open {
 		open[i].Register = a.guarded(open[i])
 	}
-	// This one asks for credentials itself, as its protocol has it.
+	// These ask for credentials themselves, as their protocols have it.
 	metrics.Readers("apigateway", a.gateway.Len)
-	return append(open, server.Door{
+	open = append(open, server.Door{
 		Name: "apigateway", Register: a.gateway.Register, End: a.gateway.End, Error: apigateway.WriteError,
 	})
+	return append(open, a.functionDoors()...)
+}
+
+// functionDoors returns the doors of functions, which guard themselves: who may
+// use one is for each to say.
+func (a *App) functionDoors() []server.Door {
+	cfg := lambda.Config{
+		Functions: a.functions, Authenticate: a.access.forFunction,
+		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout, Failed: a.metrics.Failed("lambda"), Logger: a.log,
+	}
+	invoke, urls := lambda.NewAPI(cfg), lambda.NewURLs(cfg)
+	return []server.Door{
+		{Name: "lambda", Register: invoke.Register, Error: lambda.WriteError},
+		{Name: "functions", Register: urls.Register, Error: lambda.WriteURLError, OwnOrigins: true},
+	}
 }
 
 // guarded returns a door's Register with the access rules around every handler.

@@ -27,7 +27,7 @@ func table() []rule {
 		{"internal/wire", []string{"."}},
 		{"internal/cert", nil},
 		{"internal/peer", nil},
-		{"internal/config", []string{".", "internal/auth", "internal/auth/sigv4", "internal/peer", "internal/wsapi"}},
+		{"internal/config", []string{".", "internal/function", "internal/auth", "internal/auth/sigv4", "internal/peer", "internal/wsapi"}},
 		{"internal/obs", []string{"."}},
 		{"internal/auth", []string{".", "internal/peer"}},
 		{"internal/auth/sigv4", []string{"."}},
@@ -57,7 +57,7 @@ func table() []rule {
 
 		{"internal/transport/*", []string{
 			".", "internal/wire", "internal/answer", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
-			"internal/limit", "internal/peer", "internal/wsapi",
+			"internal/limit", "internal/peer", "internal/wsapi", "internal/function",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
 		{"internal/web", []string{".", "internal/wire"}},
@@ -67,7 +67,7 @@ func table() []rule {
 		{"internal/bench", []string{".", "client", "internal/modelserver", "internal/sse", "internal/wire"}},
 
 		{"internal/app", []string{
-			".", "api", "internal/auth", "internal/auth/sigv4", "internal/cert", "internal/config", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
+			".", "api", "internal/auth", "internal/auth/sigv4", "internal/cert", "internal/config", "internal/function", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
 			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web", "internal/wsapi", "internal/wsconn",
 		}},
 		{"internal/cli", []string{".", "client", "internal/app", "internal/auth", "internal/bench", "internal/config", "internal/modelserver"}},

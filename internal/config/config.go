@@ -6,6 +6,7 @@ import (
 
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
+	"github.com/runnelhq/runnel/internal/function"
 	"github.com/runnelhq/runnel/internal/peer"
 	"github.com/runnelhq/runnel/internal/wsapi"
 )
@@ -75,6 +76,8 @@ type Config struct {
 	WebSocketMaxMessage     Size          `name:"websocket-max-message" default:"128KiB" min:"1KiB" max:"512KiB" group:"WebSocket" arg:"SIZE" help:"The longest message, either way"`
 	WebSocketMaxFrame       Size          `name:"websocket-max-frame" default:"512KiB" min:"1KiB" max:"512KiB" group:"WebSocket" arg:"SIZE" help:"The longest frame of a message that is accepted; API Gateway takes 32KiB"`
 	WebSocketCountPings     bool          `name:"websocket-count-pings" group:"WebSocket" help:"Let a client's pings and pongs count as messages for the idle timeout"`
+
+	Functions []function.Config `name:"functions" only:"file" group:"Functions" help:"Handlers written for AWS Lambda: processes, functions behind an Invoke API, or URLs"`
 
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`

@@ -127,6 +127,10 @@ func TestRefusals(t *testing.T) {
 		{name: "origin", src: config.Sources{Flags: map[string][]string{"cors-origins": {"https://a.example/"}}}, want: `^--cors-origins: "https://a.example/" is not an origin`},
 		{name: "unknown member", file: "keys:\n  - name: a\n    hsh: b\n", want: `runnel.yaml:3: keys\[0\]: unknown setting "hsh"; did you mean "hash"\?\n(.|\n)*> +3 \|     hsh: b`},
 		{name: "bad hash", file: "keys:\n  - name: a\n    hash: b\n", want: `runnel.yaml:3: keys\[0\].hash: it must be sha256: (.|\n)*> +3 \|     hash: b`},
+		{name: "a function of nowhere", file: "functions:\n  - name: f\n", want: `runnel.yaml:2: functions\[0\].name: say where it runs`},
+		{name: "a function's size", file: "functions:\n  - name: f\n    command: [f]\n    memory: much\n", want: `runnel.yaml:4: functions\[0\].memory: "much" is not a whole number`},
+		{name: "a function twice", file: "functions:\n  - {name: f, command: f}\n  - {name: f, command: f}\n", want: `runnel.yaml:3: functions\[1\].name: another function is called "f"`},
+		{name: "a function for nobody", file: "functions:\n  - name: f\n    command: [f]\n    url: {auth: iam}\n", want: `runnel.yaml:4: functions\[0\].url.auth: nobody could use it`},
 		{name: "keys is a mapping", file: "keys: {a: b}\n", want: `runnel.yaml:1: keys: expected a list`},
 		{name: "no keys", file: "keys:\n", want: `keys: expected a list`},
 		{name: "issuer for everybody", file: "issuers:\n  - issuer: https://id.example\n", want: `issuers\[0\].audiences: name at least one`},
@@ -243,6 +247,16 @@ func TestExcerptsHideSecrets(t *testing.T) {
 	}
 }
 
+const functions = `functions:
+  - name: f
+    command: [node, f.mjs]
+    env: [API_KEY=hunter2, HOME]
+    memory: 256
+    timeout: 5m
+    url: {auth: none, mode: stream, cors: {origins: "*", max_age: 1h}}
+  - {name: g, http: "https://h/f?key=hunter2"}
+`
+
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	flags := map[string][]string{
@@ -253,7 +267,7 @@ func TestPrint(t *testing.T) {
 		"max-prompt": {"65537"},
 		"retention":  {"90m"},
 	}
-	l, err := config.Load(config.Sources{File: file(t, "models:\n  b: echo\n  a: [echo, openai/x]\n"+access), Flags: flags})
+	l, err := config.Load(config.Sources{File: file(t, "models:\n  b: echo\n  a: [echo, openai/x]\n"+functions+access), Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,6 +287,7 @@ func TestPrint(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the printed configuration does not load: %v", err)
 	}
+	again.Functions[0].Env, again.Functions[1].HTTP = l.Functions[0].Env, l.Functions[1].HTTP
 	again.NATSURL, again.Model, again.Webhook.URL = l.NATSURL, l.Model, l.Webhook.URL // these are masked
 	if diff := cmp.Diff(l.Config, again.Config, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("the printed configuration means something else (-want +got):\n%s", diff)

@@ -132,6 +132,14 @@ func (d *decoder) setText(v reflect.Value, text string) error {
 		v.Set(reflect.ValueOf(instant))
 		return nil
 	}
+	if v.Kind() == reflect.Int {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", text)
+		}
+		v.SetInt(int64(n))
+		return nil
+	}
 	if v.Kind() == reflect.Bool {
 		yes, err := strconv.ParseBool(text)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/function"
 )
 
 // Print writes the configuration as a file that [Load] reads. Secrets are
@@ -95,6 +96,12 @@ func printable(v any) any {
 			return strings.Compare(a.Key.(string), b.Key.(string))
 		})
 		return routes
+	case []function.Config:
+		masked := slices.Clone(v)
+		for i := range masked {
+			masked[i].HTTP = mask(masked[i].HTTP)
+		}
+		return masked
 	case *auth.Webhook:
 		masked := *v
 		masked.URL = mask(v.URL)
@@ -125,7 +132,9 @@ var (
 	// secretBlock one that goes on over lines.
 	secretLine  = regexp.MustCompile(`(?i)((?:secret|session_token|password)["']?\s*:[ \t]*)[^|>\s].*`)
 	secretBlock = regexp.MustCompile(`(?is)((?:secret|session_token|password)["']?\s*:[ \t]*)[|>].*`)
-	secretQuery = regexp.MustCompile(`(?i)([?&][a-z0-9_.-]*(?:key|secret|password|token)=)[^&\s]+`)
+	// secretVariable is one in the environment of a function.
+	secretVariable = regexp.MustCompile(`\b([A-Z_][A-Z0-9_]*=)[^\s,\]"'#]+`)
+	secretQuery    = regexp.MustCompile(`(?i)([?&][a-z0-9_.-]*(?:key|secret|password|token)=)[^&\s]+`)
 )
 
 // mask hides what a URL or a model's settings may hold that nobody should read
@@ -137,5 +146,6 @@ func mask(text string) string {
 
 // maskLines hides the secrets in an excerpt of the file.
 func maskLines(text string) string {
+	text = secretVariable.ReplaceAllString(text, "${1}***")
 	return mask(secretBlock.ReplaceAllString(secretLine.ReplaceAllString(text, "${1}***"), "${1}***"))
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runnelhq/runnel/internal/function"
 	"github.com/runnelhq/runnel/internal/peer"
 	"github.com/runnelhq/runnel/internal/wsapi"
 )
@@ -48,6 +49,9 @@ func (c *Config) Validate() error {
 	}
 	if err := wsapi.Validate(c.WebSocketAPIs); err != nil {
 		return &accessError{"websocket_apis" + err.Error()}
+	}
+	if err := c.validateFunctions(); err != nil {
+		return &accessError{err.Error()}
 	}
 	if c.DataDir == "" && len(c.NATSURL) == 0 {
 		return invalid("data-dir", "the folder of the log has no name")
@@ -123,6 +127,18 @@ func (c *Config) validateAccess() error {
 			err = all.Unwrap()[0]
 		}
 		return &accessError{"iam." + strings.TrimPrefix(err.Error(), "sigv4: ")}
+	}
+	return nil
+}
+
+func (c *Config) validateFunctions() error {
+	if err := function.Validate(c.Functions); err != nil {
+		return err
+	}
+	for i, f := range c.Functions {
+		if f.URL != nil && f.URL.Auth == function.AuthIAM && len(c.IAM.Keys) == 0 {
+			return fmt.Errorf("functions[%d].url.auth: nobody could use it; iam.keys has no key", i)
+		}
 	}
 	return nil
 }

@@ -17,8 +17,14 @@ type Failure struct {
 	tail <-chan []byte // the end of the invocation's log; nil: there is none
 }
 
-// Error returns type and message. They are the function's words, for the log.
-func (f *Failure) Error() string { return "the function failed: " + f.Type + ": " + f.Message }
+// Error returns what is for the log: not the function's own words, which may have
+// a prompt in them.
+func (f *Failure) Error() string {
+	if f.ours {
+		return "the function failed: " + f.Type + ": " + f.Message
+	}
+	return "the function failed: " + f.Type
+}
 
 // The types of failures that no runtime reports by itself, in Lambda's words.
 const (

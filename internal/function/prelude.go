@@ -24,7 +24,8 @@ type Head struct {
 	Cookies []string            `json:"cookies"`
 }
 
-var headEnd = make([]byte, 8)
+// headEnd lies between head and body.
+const headEnd = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // ReadHead takes the head off an answer of type [IntegrationType]: a JSON object
 // and eight NUL bytes. It returns the beginning of the body that came along with
@@ -39,7 +40,7 @@ func ReadHead(r io.Reader) (Head, []byte, error) {
 		n, err := r.Read(buf[len(buf):min(cap(buf), maxHead+len(headEnd))])
 		from := max(0, len(buf)-len(headEnd)+1) // the end may have been cut in two
 		buf = buf[:len(buf)+n]
-		if i := bytes.Index(buf[from:], headEnd); i >= 0 {
+		if i := bytes.Index(buf[from:], []byte(headEnd)); i >= 0 {
 			body := buf[from+i+len(headEnd):]
 			if err := json.Unmarshal(buf[:from+i], &head); err != nil {
 				return head, nil, runnel.Errorf(runnel.Invalid, "the head of the answer is not JSON").Because(err)

@@ -284,7 +284,7 @@ func (p *pool) environ(api string) []string {
 	set("_HANDLER", c.Handler)
 	set("LAMBDA_TASK_ROOT", root)
 	set("AWS_LAMBDA_FUNCTION_NAME", c.Name)
-	set("AWS_LAMBDA_FUNCTION_VERSION", version)
+	set("AWS_LAMBDA_FUNCTION_VERSION", Version)
 	set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", fmt.Sprint(memory))
 	set("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/"+c.Name)
 	set("AWS_LAMBDA_LOG_STREAM_NAME", "runnel/"+api)
@@ -301,7 +301,8 @@ func (p *pool) environ(api string) []string {
 	return env
 }
 
-const version = "$LATEST"
+// Version is that of every function.
+const Version = "$LATEST"
 
 // region is the one that functions believe to be in.
 func region() string {

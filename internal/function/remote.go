@@ -241,7 +241,7 @@ func looksLikeHead(first []byte) (is, open bool) {
 	}
 	rest := first[dec.InputOffset():]
 	if len(rest) < len(headEnd) {
-		return false, bytes.HasPrefix(headEnd, rest)
+		return false, strings.HasPrefix(headEnd, string(rest))
 	}
-	return bytes.HasPrefix(rest, headEnd), false
+	return bytes.HasPrefix(rest, []byte(headEnd)), false
 }

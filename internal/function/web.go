@@ -105,7 +105,7 @@ func (w *web) do(ctx context.Context, request func(context.Context) (*http.Reque
 	case kind != "":
 		return nil, readFailure(text, kind)
 	}
-	return nil, refusal(resp, text)
+	return nil, refusal(resp)
 }
 
 // unreachable says why there is no answer. When ctx is done it is the reason.
@@ -117,8 +117,8 @@ func unreachable(ctx context.Context, err error) error {
 }
 
 // refusal returns what a status other than 200 means.
-func refusal(resp *http.Response, text []byte) error {
-	e := runnel.Errorf(runnel.Unavailable, "the function has failed").Because(fmt.Errorf("status %s: %.500q", resp.Status, text))
+func refusal(resp *http.Response) error {
+	e := runnel.Errorf(runnel.Unavailable, "the function has failed").Because(fmt.Errorf("status %s", resp.Status))
 	switch code := resp.StatusCode; {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.Kind, e.Msg = runnel.Denied, "the function refused our credentials"

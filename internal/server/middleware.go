@@ -21,12 +21,15 @@ const requestIDHeader = "X-Request-Id"
 
 // handler puts everything together, innermost first.
 func (s *Server) handler() (http.Handler, error) {
-	rt := &router{muxes: make(map[string]*http.ServeMux)}
+	rt := &router{muxes: make(map[string]*http.ServeMux), own: make(map[string]bool)}
 	var err error
 	for _, d := range append(slices.Clip(s.cfg.Doors), s.own()) {
 		d.Register(func(pattern string, h http.Handler) {
 			if err == nil {
 				err = rt.add(pattern, s.recoverPanics(&d, h))
+			}
+			if err == nil && d.OwnOrigins {
+				rt.own[patternSegment(pattern)] = true
 			}
 		})
 	}
@@ -36,7 +39,16 @@ func (s *Server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.cfg.Proxies.Resolve(s.identify(s.harden(s.originRules(cleanPath(rt))))), nil
+	clean := cleanPath(rt)
+	checked := s.originRules(clean)
+	ruled := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rt.ownOrigins(r) {
+			clean.ServeHTTP(w, r)
+			return
+		}
+		checked.ServeHTTP(w, r)
+	})
+	return s.cfg.Proxies.Resolve(s.identify(s.harden(ruled))), nil
 }
 
 // own is the door of what the server itself answers.

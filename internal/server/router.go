@@ -19,6 +19,7 @@ import (
 // matched by an open one.
 type router struct {
 	muxes map[string]*http.ServeMux // by first segment
+	own   map[string]bool           // first segments with origin rules of their own
 	home  bool                      // somebody serves GET /
 }
 
@@ -35,13 +36,7 @@ func (rt *router) add(pattern string, h http.Handler) (err error) {
 			err = fmt.Errorf("server: route %q: %v", pattern, v)
 		}
 	}()
-	segment := firstSegment(pattern[strings.IndexByte(pattern, '/'):])
-	switch {
-	case segment == "{$}":
-		segment = ""
-	case strings.HasPrefix(segment, "{"):
-		segment = openSegment
-	}
+	segment := patternSegment(pattern)
 	mux := rt.muxes[segment]
 	if mux == nil {
 		mux = http.NewServeMux()
@@ -50,6 +45,24 @@ func (rt *router) add(pattern string, h http.Handler) (err error) {
 	mux.Handle(pattern, h)
 	rt.home = rt.home || pattern == homePattern
 	return nil
+}
+
+// patternSegment returns the key of the mux that a pattern belongs to.
+func patternSegment(pattern string) string {
+	switch segment := firstSegment(pattern[strings.IndexByte(pattern, '/'):]); {
+	case segment == "{$}":
+		return ""
+	case strings.HasPrefix(segment, "{"):
+		return openSegment
+	default:
+		return segment
+	}
+}
+
+// ownOrigins reports whether a request is for a door with origin rules of its own.
+func (rt *router) ownOrigins(r *http.Request) bool {
+	segment, err := url.PathUnescape(firstSegment(r.URL.EscapedPath()))
+	return err == nil && rt.own[segment]
 }
 
 func firstSegment(path string) string {

@@ -26,6 +26,9 @@ type Door struct {
 	Register func(handle func(pattern string, handler http.Handler))
 	// End ends what the door streams, if not nil.
 	End func(ctx context.Context) error
+	// OwnOrigins is true for a door that has rules of its own for the pages of
+	// other origins. It shares the first segment of its paths with no other.
+	OwnOrigins bool
 	// Error answers with a failure in the door's own form. Nil means the
 	// native form, {"error":{"kind","message"}}.
 	Error func(w http.ResponseWriter, err error)

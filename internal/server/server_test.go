@@ -322,6 +322,25 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
+// A door with rules of its own decides about all its requests, preflights too,
+// and about nobody else's.
+func TestOwnOrigins(t *testing.T) {
+	t.Parallel()
+	own := door("own", "POST /own/x", "OPTIONS /own/x")
+	own.OwnOrigins = true
+	for _, allowed := range [][]string{nil, {"https://chat.test"}} {
+		r := run(t, server.Config{Doors: []server.Door{own, door("d", "POST /x", "POST /other/own")}, Origins: origins(t, allowed...)})
+		for path, want := range map[string]int{"/own/x": 200, "/%6fwn/x": 200, "/x": 403, "/other/own": 403} {
+			if resp, _ := r.do(t, "POST", path, "Origin", "https://evil.test"); resp.StatusCode != want {
+				t.Errorf("%s, %v allowed: got %s, want %d", path, allowed, resp.Status, want)
+			}
+		}
+		if resp, _ := r.do(t, "OPTIONS", "/own/x", "Origin", "https://chat.test", "Access-Control-Request-Method", "POST"); resp.StatusCode != 200 {
+			t.Errorf("the door does not see a preflight: %s", resp.Status)
+		}
+	}
+}
+
 // An engine is healthy unless it has an error.
 type engine struct{ err error }
 

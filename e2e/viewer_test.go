@@ -24,8 +24,13 @@ func submit(ctx context.Context, base, session, prompt, key string) (generation 
 	if err != nil {
 		return "", err
 	}
+	return post(ctx, base+"/v1/sessions/"+url.PathEscape(session)+"/prompts", body, key)
+}
+
+// post sends a request until it is accepted.
+func post(ctx context.Context, to string, body []byte, key string) (generation string, err error) {
 	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/sessions/"+url.PathEscape(session)+"/prompts", bytes.NewReader(body))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 		if err != nil {
 			return "", err
 		}

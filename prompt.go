@@ -1,7 +1,9 @@
 package runnel
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"mime"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +99,26 @@ type Image struct {
 	MediaType string `json:"media_type,omitempty"` // such as image/png
 	Data      []byte `json:"data,omitempty"`
 	URL       string `json:"url,omitempty"`
+}
+
+// ParseImage reads the address of a picture as JSON APIs have it: of a web server,
+// or a data: URL that holds the picture itself. The error is of kind Invalid.
+func ParseImage(url string) (*Image, error) {
+	rest, inline := strings.CutPrefix(url, "data:")
+	if !inline {
+		if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+			return nil, Errorf(Invalid, "an image's URL must begin with https: or data:")
+		}
+		return &Image{URL: url}, nil
+	}
+	head, body, _ := strings.Cut(rest, ",")
+	head, ok := strings.CutSuffix(head, ";base64")
+	media, _, err := mime.ParseMediaType(head)
+	data, dataErr := base64.StdEncoding.DecodeString(body)
+	if !ok || err != nil || dataErr != nil || len(data) == 0 {
+		return nil, Errorf(Invalid, "an image's data URL must be data:image/…;base64,…")
+	}
+	return &Image{MediaType: media, Data: data}, nil
 }
 
 // A ToolCall is a model's wish to call a tool.

@@ -25,7 +25,6 @@ type Delta struct {
 	Text      string
 	Reasoning string
 	Tool      *ToolDelta
-	Progress  string // a worker's own status: one JSON value
 	End       *End
 }
 

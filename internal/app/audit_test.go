@@ -201,6 +201,7 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		"functions":   {"/functions/f", `{"prompt":%q}`},
 		"lambda":      {"/2015-03-31/functions/f/invocations", `{"prompt":%q}`},
 		"openai":      {"/v1/chat/completions", `{"model":"openai/test","stream":true,"messages":[{"role":"user","content":%q}]}`},
+		"aisdk":       {"/api/chat", `{"id":"a","messages":[{"role":"user","parts":[{"type":"text","text":%q}]}]}`},
 	}
 	for _, name := range node.DoorNames() {
 		if name == "apigateway" {

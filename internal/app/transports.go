@@ -5,6 +5,7 @@ import (
 
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
+	"github.com/runnelhq/runnel/internal/transport/aisdk"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
@@ -32,10 +33,13 @@ func (a *App) doors() []server.Door {
 		Stream: stream("openai"), Logger: log,
 	})
 	metrics.Readers("openai", chat.Viewers)
+	ui := aisdk.New(sessions, aisdk.Config{MaxPrompt: int(cfg.MaxPrompt), BodyTimeout: cfg.BodyTimeout, Stream: stream("aisdk"), Logger: log})
+	metrics.Readers("aisdk", ui.Viewers)
 	open := []server.Door{
 		{Name: "http", Register: native.Register, End: native.End, Error: httpapi.WriteError},
 		{Name: "functionurl", Register: function.Register, End: function.End, Error: functionurl.WriteError},
 		{Name: "openai", Register: chat.Register, End: chat.End, Error: openai.WriteError},
+		{Name: "aisdk", Register: ui.Register, End: ui.End, Error: aisdk.WriteError},
 	}
 	for i := range open {
 		open[i].Register = a.guarded(open[i])

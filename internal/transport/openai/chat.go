@@ -30,7 +30,7 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	ctx, done := h.under(r)
+	ctx, done := h.answers.Begin(r.Context())
 	defer done()
 	defer h.left(r, receipt, named)
 	reader := answer.Follow(h.sessions, receipt)
@@ -64,7 +64,7 @@ func (h *Handler) chatWhole(ctx context.Context, w http.ResponseWriter, r *http.
 // stream copies an answer to the client until its end.
 func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, reader *answer.Reader, frames reply.Framer) {
 	begun, err := reply.Stream(ctx, w, reader, frames, h.cfg.Stream)
-	if err != nil && h.record(w, r, err) && !begun {
+	if err != nil && reply.Record(w, r, err, h.log, h.cfg.Stream.Failed) && !begun {
 		WriteError(w, err)
 	}
 }

@@ -1,9 +1,7 @@
 package openai
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -80,28 +78,7 @@ func WriteError(w http.ResponseWriter, err error) {
 
 // fail answers a request with a failure and records it.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if h.record(w, r, err) {
+	if reply.Record(w, r, err, h.log, h.cfg.Stream.Failed) {
 		WriteError(w, err)
 	}
-}
-
-// record logs and counts a failure. It reports false if it is only that the
-// client has left.
-func (h *Handler) record(w http.ResponseWriter, r *http.Request, err error) bool {
-	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		return false
-	}
-	if h.cfg.Stream.Failed != nil {
-		h.cfg.Stream.Failed(runnel.KindOf(err))
-	}
-	level := slog.LevelDebug
-	switch reply.Status(err) {
-	case http.StatusInternalServerError:
-		level = slog.LevelError
-	case http.StatusServiceUnavailable:
-		level = slog.LevelWarn
-	}
-	h.log.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path,
-		"request_id", w.Header().Get("X-Request-Id"), "generation_id", w.Header().Get("Runnel-Generation"), "err", err)
-	return true
 }

@@ -2,13 +2,10 @@ package openai
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/runnelhq/runnel"
@@ -58,18 +55,13 @@ type Handler struct {
 	cfg      Config
 	log      *slog.Logger
 	started  time.Time
-
-	open   atomic.Int64
-	ending context.Context // done when the server stops
-	end    context.CancelFunc
-	closed sync.Once
+	answers  *reply.Answers
 }
 
 // New returns the door to sessions.
 func New(sessions runnel.Sessions, cfg Config) *Handler {
 	cfg = cfg.withDefaults()
-	ending, end := context.WithCancel(context.Background())
-	return &Handler{sessions: sessions, cfg: cfg, log: cfg.Logger, started: time.Now(), ending: ending, end: end}
+	return &Handler{sessions: sessions, cfg: cfg, log: cfg.Logger, started: time.Now(), answers: reply.NewAnswers()}
 }
 
 // Register hands each route's pattern and handler to handle, which is like
@@ -88,12 +80,11 @@ func (h *Handler) Register(handle func(pattern string, handler http.Handler)) {
 }
 
 // Viewers returns how many answers are under way.
-func (h *Handler) Viewers() int { return int(h.open.Load()) }
+func (h *Handler) Viewers() int { return h.answers.Len() }
 
-// End ends all answers that are under way. It does not wait: they are requests,
-// which the server does.
+// End ends all answers that are under way; see [reply.Answers.End].
 func (h *Handler) End(context.Context) error {
-	h.closed.Do(h.end)
+	h.answers.End()
 	return nil
 }
 
@@ -137,28 +128,10 @@ func (h *Handler) checkModel(name string) error {
 	return nil
 }
 
-// under returns the context of an answer: it ends with the request, and when
-// the server stops.
-func (h *Handler) under(r *http.Request) (context.Context, context.CancelFunc) {
-	h.open.Add(1)
-	ctx, cancel := context.WithCancelCause(r.Context())
-	stop := context.AfterFunc(h.ending, func() {
-		cancel(&runnel.Error{Kind: runnel.Unavailable, Msg: "this server is shutting down"})
-	})
-	return ctx, func() {
-		stop()
-		cancel(nil)
-		h.open.Add(-1)
-	}
-}
-
 // left stops the generation of a client that has left, if that is wanted.
 func (h *Handler) left(r *http.Request, receipt runnel.Receipt, named bool) {
-	if h.ending.Err() != nil || r.Context().Err() == nil {
-		return // it is we who have left
-	}
-	if _, withdrawn := errors.AsType[*runnel.Error](context.Cause(r.Context())); withdrawn {
-		return // its credentials have ended; that stops nothing
+	if !h.answers.Left(r.Context()) {
+		return
 	}
 	if h.cfg.Disconnect == DisconnectContinue || named && h.cfg.Disconnect != DisconnectCancel {
 		return

@@ -2,9 +2,7 @@ package openai
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"mime"
 	"strings"
 
 	"github.com/runnelhq/runnel"
@@ -98,9 +96,9 @@ func (c content) parts(param string) ([]runnel.Part, error) {
 		case "refusal":
 			parts = append(parts, runnel.Part{Text: p.Refusal})
 		case "image_url", "input_image":
-			image, err := readImage(p.ImageURL.URL)
+			image, err := runnel.ParseImage(p.ImageURL.URL)
 			if err != nil {
-				return nil, invalid(param, "%s", err.Error())
+				return nil, refusal{param: param, err: err}
 			}
 			parts = append(parts, runnel.Part{Image: image})
 		default:
@@ -108,25 +106,6 @@ func (c content) parts(param string) ([]runnel.Part, error) {
 		}
 	}
 	return parts, nil
-}
-
-// readImage reads an address, which may hold the image itself.
-func readImage(url string) (*runnel.Image, error) {
-	rest, inline := strings.CutPrefix(url, "data:")
-	if !inline {
-		if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
-			return nil, runnel.Errorf(runnel.Invalid, "an image's URL must begin with https: or data:")
-		}
-		return &runnel.Image{URL: url}, nil
-	}
-	head, body, _ := strings.Cut(rest, ",")
-	head, ok := strings.CutSuffix(head, ";base64")
-	media, _, err := mime.ParseMediaType(head)
-	data, dataErr := base64.StdEncoding.DecodeString(body)
-	if !ok || err != nil || dataErr != nil || len(data) == 0 {
-		return nil, runnel.Errorf(runnel.Invalid, "an image's data URL must be data:image/…;base64,…")
-	}
-	return &runnel.Image{MediaType: media, Data: data}, nil
 }
 
 // A conversation collects messages for a prompt.

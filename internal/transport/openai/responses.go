@@ -41,7 +41,7 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request) {
 		reply.JSON(w, http.StatusOK, wire.body)
 		return
 	}
-	ctx, done := h.under(r)
+	ctx, done := h.answers.Begin(r.Context())
 	defer done()
 	if !body.Background {
 		defer h.left(r, receipt, named)
@@ -123,7 +123,7 @@ func (h *Handler) again(w http.ResponseWriter, r *http.Request, g *runnel.Genera
 		}
 		wire.skip = n
 	}
-	ctx, done := h.under(r)
+	ctx, done := h.answers.Begin(r.Context())
 	defer done()
 	h.stream(ctx, w, r, answer.Follow(h.source(g), runnel.Receipt{Session: g.Session, Generation: g.ID, Cursor: g.Cursor}), wire)
 }

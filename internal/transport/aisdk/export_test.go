@@ -1,0 +1,4 @@
+package aisdk
+
+// ReadPrompt reads the body of a chat request.
+var ReadPrompt = readPrompt

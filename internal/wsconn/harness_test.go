@@ -29,7 +29,7 @@ type rig struct {
 // a message.
 func start(t *testing.T, ln net.Listener, cfg wsconn.Config, serve func(c *wsconn.Conn, msg []byte)) *rig {
 	t.Helper()
-	r := &rig{conns: wsconn.NewConns(cfg), ln: ln, ended: make(chan *wsconn.CloseError, 2000), opened: make(chan *wsconn.Conn, 2000)}
+	r := &rig{conns: wsconn.NewConns(cfg), ln: ln, ended: make(chan *wsconn.CloseError, 5000), opened: make(chan *wsconn.Conn, 5000)}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("X-Middleware", "kept")
 		if all := wsconn.Protocols(req); len(all) > 0 {

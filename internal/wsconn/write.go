@@ -311,15 +311,14 @@ func (c *Conn) tooSlow(frames []byte, n int, err error) {
 	}
 	why := c.closed
 	c.mu.Unlock()
-	tcp, ok := c.nc.(*net.TCPConn) // TLS writes nothing more after a time-out
-	if !ok || n < c.lead {
-		return
+	if rawConn(c.nc) != c.nc || n < c.lead {
+		return // TLS writes nothing more after a time-out
 	}
 	end := c.lead + frameEnd(frames[c.lead:], n-c.lead)
 	last := appendClose(append([]byte(nil), frames[n:end]...), why.Code, why.Reason)
-	limitSendBuffer(tcp, 4*(sendBuffer+len(last))) // the kernel counts its own overhead
-	_ = tcp.SetWriteDeadline(time.Now().Add(lastWords))
-	_, _ = tcp.Write(last)
+	limitSendBuffer(c.nc, 4*(sendBuffer+len(last))) // the kernel counts its own overhead
+	_ = c.nc.SetWriteDeadline(time.Now().Add(lastWords))
+	_, _ = c.nc.Write(last)
 }
 
 // broken ends the connection after a failed write.

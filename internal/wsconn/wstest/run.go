@@ -135,7 +135,7 @@ func (d Door) connect() (*conversation, error) {
 func (c *conversation) shake() error {
 	_ = c.conn.SetDeadline(time.Now().Add(patience))
 	lines := append([]string{
-		"GET " + c.door.Target + " HTTP/1.1", "Host: wstest", "Connection: Upgrade", "Upgrade: websocket",
+		"GET " + c.door.Target + " HTTP/1.1", "Host: " + c.conn.RemoteAddr().String(), "Connection: Upgrade", "Upgrade: websocket",
 		"Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 	}, c.door.Header...)
 	if _, err := io.WriteString(c.conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {

@@ -37,6 +37,7 @@ func table() []rule {
 		{"internal/function", []string{".", "internal/eventstream"}},
 		{"internal/eventstream", nil},
 		{"internal/answer", []string{"."}},
+		{"internal/graphql", []string{"."}},
 		{"internal/reply", []string{".", "internal/answer", "internal/sse"}},
 		{"internal/sse", []string{".", "internal/wire"}},
 		{"internal/wsconn", []string{"."}},
@@ -56,7 +57,7 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/answer", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
+			".", "internal/wire", "internal/answer", "internal/graphql", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
 			"internal/limit", "internal/peer", "internal/wsapi", "internal/function",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
@@ -102,6 +103,7 @@ func owners() []rule {
 		{"internal/cli", []string{"github.com/alecthomas/kong"}},
 		{"internal/server", []string{"github.com/rs/cors"}},
 		{"internal/wsconn", []string{"github.com/gobwas/"}},
+		{"internal/graphql", []string{"github.com/vektah/"}},
 	}
 }
 

@@ -1,0 +1,168 @@
+package graphql
+
+import (
+	"container/list"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+// What the cache of documents holds at most. Clients send the same few texts
+// over and over; one who sends new ones all the time pushes out the rest, which
+// then cost a parse again.
+const (
+	maxDocuments     = 1000
+	maxDocumentBytes = 4 << 20
+)
+
+// A document is a parsed and valid text.
+type document struct {
+	text string
+	ast  *ast.QueryDocument
+
+	mu    sync.Mutex
+	plans map[planKey]*Plan // of subscriptions
+}
+
+type documentCache struct {
+	mu     sync.Mutex
+	byText map[string]*list.Element
+	recent list.List // of *document, the one used last in front
+	bytes  int
+}
+
+func (c *documentCache) init() { c.byText = make(map[string]*list.Element) }
+
+func (c *documentCache) get(text string) *document {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.byText[text]
+	if e == nil {
+		return nil
+	}
+	c.recent.MoveToFront(e)
+	return e.Value.(*document)
+}
+
+// put keeps d, unless another goroutine was faster, and returns the one kept.
+func (c *documentCache) put(d *document) *document {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.byText[d.text]; e != nil {
+		return e.Value.(*document)
+	}
+	c.byText[d.text] = c.recent.PushFront(d)
+	c.bytes += len(d.text)
+	for c.recent.Len() > maxDocuments || c.bytes > maxDocumentBytes {
+		last := c.recent.Back()
+		old := c.recent.Remove(last).(*document)
+		delete(c.byText, old.text)
+		c.bytes -= len(old.text)
+	}
+	return d
+}
+
+// document returns a text parsed and found valid.
+func (s *Schema) document(text string) (*document, Errors) {
+	l := &s.opts.Limits
+	if len(text) > l.Document {
+		return nil, Errors{limitError("the query has %d bytes; %d are allowed", len(text), l.Document)}
+	}
+	if d := s.documents.get(text); d != nil {
+		return d, nil
+	}
+	text = strings.Clone(text) // it may be a part of a larger request
+	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, l.Tokens)
+	if err != nil {
+		e := syntaxError(err)
+		if strings.HasPrefix(e.Message, "exceeded token limit") {
+			return nil, Errors{limitError("the query has more than %d words and marks", l.Tokens)}
+		}
+		e.Message = "Validation error of type InvalidSyntax: " + e.Message
+		return nil, Errors{e}
+	}
+	if len(parsed.Operations) == 0 {
+		return nil, Errors{{Message: "Validation error of type InvalidSyntax: the document has no operation"}}
+	}
+	if e := l.check(parsed, !s.opts.NoIntrospection); e != nil {
+		return nil, Errors{e}
+	}
+	if errs := s.validate(parsed); len(errs) > 0 {
+		return nil, errs
+	}
+	return s.documents.put(&document{text: text, ast: parsed, plans: make(map[planKey]*Plan)}), nil
+}
+
+// validationRules are the specification's. None of them guesses what the client
+// may have meant: that costs time, and gives away names.
+func validationRules() []core.Rule {
+	return []core.Rule{
+		rules.FieldsOnCorrectTypeRuleWithoutSuggestions, rules.FragmentsOnCompositeTypesRule, rules.KnownArgumentNamesRuleWithoutSuggestions,
+		rules.KnownDirectivesRule, rules.KnownFragmentNamesRule, rules.KnownRootTypeRule, rules.KnownTypeNamesRuleWithoutSuggestions,
+		rules.LoneAnonymousOperationRule, rules.MaxIntrospectionDepth, rules.NoFragmentCyclesRule, rules.NoUndefinedVariablesRule,
+		rules.NoUnusedFragmentsRule, rules.NoUnusedVariablesRule, rules.OverlappingFieldsCanBeMergedRule, rules.PossibleFragmentSpreadsRule,
+		rules.ProvidedRequiredArgumentsRule, rules.ScalarLeafsRule, rules.SingleFieldSubscriptionsRule, rules.UniqueArgumentNamesRule,
+		rules.UniqueDirectivesPerLocationRule, rules.UniqueFragmentNamesRule, rules.UniqueInputFieldNamesRule, rules.UniqueOperationNamesRule,
+		rules.UniqueVariableNamesRule, rules.ValuesOfCorrectTypeRuleWithoutSuggestions, rules.VariablesAreInputTypesRule, rules.VariablesInAllowedPositionRule,
+	}
+}
+
+// errEnough ends a validation that has found as much as anybody will read.
+type errEnough struct{}
+
+func (s *Schema) validate(doc *ast.QueryDocument) (errs Errors) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(errEnough); !ok {
+				panic(r)
+			}
+		}
+	}()
+	observers := &core.Events{}
+	for _, rule := range validationRules() {
+		rule.RuleFunc(observers, func(options ...core.ErrorOption) {
+			if len(errs) >= s.opts.Limits.Errors {
+				panic(errEnough{})
+			}
+			found := &gqlerror.Error{Rule: rule.Name}
+			for _, o := range options {
+				o(found)
+			}
+			errs = append(errs, validationError(found))
+		})
+	}
+	core.Walk(s.ast, doc, observers)
+	return errs
+}
+
+// validationError words a finding as AppSync does.
+func validationError(found *gqlerror.Error) *Error {
+	e := syntaxError(found)
+	rule := strings.TrimSuffix(found.Rule, "WithoutSuggestions")
+	if kind, ok := validationKinds()[rule]; ok {
+		rule = kind
+	}
+	e.Message = fmt.Sprintf("Validation error of type %s: %s", rule, found.Message)
+	return e
+}
+
+// validationKinds are AppSync's names for what the rules find.
+func validationKinds() map[string]string {
+	return map[string]string{
+		"FieldsOnCorrectType": "FieldUndefined", "FragmentsOnCompositeTypes": "InlineFragmentTypeConditionInvalid",
+		"KnownArgumentNames": "UnknownArgument", "KnownDirectives": "UnknownDirective", "KnownFragmentNames": "UndefinedFragment",
+		"KnownTypeNames": "UnknownType", "LoneAnonymousOperation": "LoneAnonymousOperationViolation", "NoFragmentCycles": "FragmentCycle",
+		"NoUndefinedVariables": "UndefinedVariable", "NoUnusedFragments": "UnusedFragment", "NoUnusedVariables": "UnusedVariable",
+		"OverlappingFieldsCanBeMerged": "FieldsConflict", "PossibleFragmentSpreads": "InvalidFragmentType",
+		"ProvidedRequiredArguments": "MissingFieldArgument", "ScalarLeafs": "SubSelectionRequired", "UniqueArgumentNames": "DuplicateArgumentNames",
+		"UniqueDirectivesPerLocation": "DuplicateDirectiveName", "UniqueFragmentNames": "DuplicateFragmentName",
+		"UniqueOperationNames": "DuplicateOperationName", "UniqueVariableNames": "DuplicateVariableName", "ValuesOfCorrectType": "WrongType",
+		"VariablesAreInputTypes": "NonInputTypeOnVariable", "VariablesInAllowedPosition": "VariableTypeMismatch",
+	}
+}

@@ -291,10 +291,10 @@ func TestClientStopsReading(t *testing.T) {
 	body := strings.Repeat("x", 100<<10)
 	statuses := make(map[int]int)
 	for i := range 10_000 {
-		status := post(t, stuckURL, body)
+		status := postTo(t, stuckURL, body)
 		statuses[status]++
 		note := fmt.Sprint(i)
-		if status := post(t, otherURL, note); status != http.StatusOK {
+		if status := postTo(t, otherURL, note); status != http.StatusOK {
 			t.Fatalf("a post to the other client: %d", status)
 		}
 		if _, got, err := other.hear(); err != nil || string(got) != note {
@@ -340,7 +340,7 @@ func (g *gateway) openSocket(t *testing.T) (*socket, string) {
 	return s, g.url("/dev/@connections/" + url.PathEscape(id))
 }
 
-func post(t *testing.T, to, body string) int {
+func postTo(t *testing.T, to, body string) int {
 	t.Helper()
 	resp, err := http.Post(to, "application/octet-stream", strings.NewReader(body))
 	if err != nil {

@@ -25,6 +25,7 @@ type Delta struct {
 	Text      string
 	Reasoning string
 	Tool      *ToolDelta
+	Progress  string // a worker's own status: one JSON value
 	End       *End
 }
 

@@ -73,7 +73,7 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
-	table, err := route.New(route.Config{Default: cfg.Model, Routes: cfg.Models, Providers: providers()})
+	table, err := route.New(route.Config{Default: cfg.Model, Routes: cfg.Models, Providers: providers(functions)})
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ func table() []rule {
 		{"internal/provider/settings", []string{"."}},
 		{"internal/provider/jsonscan", nil},
 		{"internal/provider/upstream", []string{".", "internal/sse"}},
+		{"internal/provider/function", []string{
+			".", "internal/function", "internal/sse", "internal/provider/settings", "internal/provider/jsonscan", "internal/provider/upstream",
+		}},
 		{"internal/provider/*", []string{
 			".", "internal/sse", "internal/eventstream",
 			"internal/provider/settings", "internal/provider/jsonscan", "internal/provider/upstream",

@@ -26,6 +26,9 @@ func (f *Failure) Error() string {
 	return "the function failed: " + f.Type
 }
 
+// Told returns the function's own words, for whoever looks for a fault.
+func (f *Failure) Told() string { return f.Message }
+
 // The types of failures that no runtime reports by itself, in Lambda's words.
 const (
 	typeExit      = "Runtime.ExitError"

@@ -71,13 +71,17 @@ func (o *outlet) add(ctx context.Context, d *runnel.Delta) {
 	case d.Tool != nil:
 		o.pending = append(o.pending, runnel.Event{Type: runnel.EventTool, Tool: d.Tool})
 		o.size += len(d.Tool.Input)
+	case d.Progress != "":
+		o.pending = append(o.pending, runnel.Event{Type: runnel.EventProgress, Progress: json.RawMessage(d.Progress)})
+		o.size += len(d.Progress)
+		o.urgent = true // a status that waits is an old one
 	case d.Reasoning != "":
 		o.addText(runnel.EventReasoning, d.Reasoning)
 	default:
 		o.addText(runnel.EventDelta, d.Text)
 	}
 	o.count++
-	wake := o.count == 1 || o.count == o.chunks
+	wake := o.count == 1 || o.count == o.chunks || o.urgent
 	o.mu.Unlock()
 	if wake {
 		signal(o.ready)

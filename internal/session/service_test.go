@@ -135,6 +135,28 @@ func TestToolsAndReasoning(t *testing.T) {
 	}
 }
 
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	m := model(func(_ context.Context, _ runnel.Prompt, yield func(runnel.Delta, error) bool) {
+		for _, d := range []runnel.Delta{{Progress: `{"step":1}`}, {Text: "a"}, {Progress: `"almost"`}, {Text: "b"}, {End: &runnel.End{}}} {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	})
+	n := start(t, memlog.New(), only(m), session.Config{})
+	var progress []string
+	events := n.await(t, n.submit(t, ask("hi")))
+	for _, ev := range events {
+		if ev.Type == runnel.EventProgress {
+			progress = append(progress, string(ev.Progress))
+		}
+	}
+	if diff := cmp.Diff([]string{`{"step":1}`, `"almost"`}, progress); diff != "" || text(events) != "ab" {
+		t.Errorf("the text is %q, the progress (-want +got):\n%s", text(events), diff)
+	}
+}
+
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	seen := make(chan []runnel.Message, 10)

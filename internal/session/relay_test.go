@@ -355,3 +355,70 @@ func TestPublishedIsDropped(t *testing.T) {
 		t.Errorf("kept is %q, want %q", got, want)
 	}
 }
+
+// An answer whose pieces are lost fails, and nothing more is taken for it.
+func TestPublishedIsLost(t *testing.T) {
+	t.Parallel()
+	engine := memlog.New()
+	idle := session.New(engine, noModel(t), session.Config{}) // does not run
+	for _, s := range []string{"a", "b"} {
+		if _, err := idle.Publish(t.Context(), piece(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, err := engine.LastPiece(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.DropPieces(t.Context(), "s", last.Seq); err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, engine, noModel(t), session.Config{})
+	events := n.await(t, runnel.Receipt{Session: "s", Generation: last.Generation})
+	if got, want := shape(events), "queued failed:gone"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	late := piece("c")
+	late.Generation = last.Generation
+	_, err = n.Publish(t.Context(), late)
+	wantKind(t, "a piece of it", err, runnel.Conflict)
+}
+
+// held is an engine that gives out the pieces before a number only when it is
+// told to.
+type held struct {
+	*memlog.Engine
+	before  uint64
+	release chan struct{}
+}
+
+func (e *held) Pieces(ctx context.Context, id runnel.SessionID, after uint64) iter.Seq2[runnel.Piece, error] {
+	if after+1 < e.before {
+		<-e.release
+	}
+	return e.Engine.Pieces(ctx, id, after)
+}
+
+// Side by side, the later answer may end first: what the earlier one still has to
+// read stays.
+func TestPublishedInParallel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := &held{Engine: memlog.New(), release: make(chan struct{})}
+		idle := node{Service: session.New(engine, noModel(t), session.Config{})} // does not run
+		one := idle.publish(t, piece("a"), piece("b"))
+		last, err := engine.LastPiece(t.Context(), "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		two := idle.publish(t, began("m"), piece("c"), ended())
+		engine.before = last.Seq + 1
+		n := start(t, engine, noModel(t), session.Config{Mode: session.Parallel})
+		n.await(t, two)
+		synctest.Wait()
+		close(engine.release)
+		if got, want := shape(n.await(t, one)), "queued started1 +ab failed:conflict"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}

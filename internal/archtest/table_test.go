@@ -83,6 +83,7 @@ func table() []rule {
 		{"internal/wsconn/wstest", nil},
 		{"internal/archtest", nil},
 		{"e2e", nil},
+		{"interop/lib/handlers/go", nil},
 	}
 }
 
@@ -101,6 +102,7 @@ func owners() []rule {
 		{"internal/natslog", []string{"github.com/nats-io/"}},
 		{"internal/provider/bedrock", []string{"github.com/aws/"}},
 		{"internal/function", []string{"github.com/aws/"}}, // signs calls of Lambda
+		{"interop/lib/handlers/go", []string{"github.com/aws/"}},
 		{"internal/obs", []string{"github.com/prometheus/"}},
 		{"internal/config", []string{"github.com/goccy/go-yaml"}},
 		{"internal/cli", []string{"github.com/alecthomas/kong"}},

@@ -8,9 +8,12 @@ import { defer } from './wait.mjs';
 // Debian's, for which python3-boto3 is installed: another python3 may come first on PATH.
 const PYTHON = '/usr/bin/python3';
 
-/** startBoto starts boto3 in a process of its own, for the test t, and returns a function that has it do something. */
-export function startBoto(t) {
-  const child = spawn(PYTHON, ['-I', fileURLToPath(new URL('boto.py', import.meta.url))], { env: {}, stdio: ['pipe', 'pipe', 'pipe'] });
+/**
+ * startBoto starts boto3 in a process of its own, for the test t, and returns a function that has it do something. The
+ * program is one of this folder.
+ */
+export function startBoto(t, program = 'boto.py') {
+  const child = spawn(PYTHON, ['-I', fileURLToPath(new URL(program, import.meta.url))], { env: {}, stdio: ['pipe', 'pipe', 'pipe'] });
   const exited = once(child, 'close');
   let err = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (err += text));

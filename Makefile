@@ -7,7 +7,7 @@ LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race e2e interop soak fuzz lint fmt bench cover generate check clean
+.PHONY: help run build test race e2e interop client-ts soak fuzz lint fmt bench cover generate check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,11 @@ race: ## the same with the race detector (needs gcc); leaves out e2e
 e2e: build ## the real binary, killed and resumed
 	$(GO) test -count=1 -timeout 10m ./e2e/...
 
-interop: build ## real clients and servers that nobody here wrote (needs node, npm and python3-boto3)
+interop: build client-ts ## real clients and servers that nobody here wrote (needs node, npm and python3-boto3)
 	cd interop && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=1
+
+client-ts: ## build and test the TypeScript client (needs node and npm)
+	cd clients/ts && npm ci --no-audit --no-fund --loglevel=error && npm test
 
 soak: build ## the kill test for ten minutes, many sessions
 	RUNNEL_SOAK=10m $(GO) test -count=1 -timeout 30m -run 'TestKill' -v ./e2e/...

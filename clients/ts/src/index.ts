@@ -1,0 +1,6 @@
+export { Answer } from './answer.js';
+export type { Notice } from './backoff.js';
+export { Runnel, type Options, type SubmitOptions, type SubscribeOptions } from './client.js';
+export { RunnelError, type Kind } from './errors.js';
+export type { Position } from './stream.js';
+export * from './types.js';

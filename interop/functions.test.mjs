@@ -41,8 +41,8 @@ const start = (t, options = {}) =>
       iam: { keys: [{ access_key: KEY[0], secret: KEY[1], actions: ['lambda:*'] }] },
       keys: [],
       functions: [
-        { name: 'go', command: [join(bin, 'go')] },
-        { name: 'node', ...node('handler') },
+        { name: 'go', command: [join(bin, 'go')], concurrency: 1 },
+        { name: 'node', ...node('handler'), concurrency: 1 },
         { name: 'python', command: ['/usr/bin/python3', '-I', path('lib/handlers/runtime.py')] },
         { name: 'go-url', command: [join(bin, 'go')], handler: 'stream', url },
         { name: 'node-url', ...node('stream'), timeout: '3s', url },

@@ -23,7 +23,9 @@ func TestMemory(t *testing.T) {
 // What a handler has started ends with it.
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	set, _ := serve(t, child("f", ""))
+	c := child("f", "")
+	c.Concurrency = 1
+	set, _ := serve(t, c)
 	f := lookup(t, set, "f")
 	res := invoke(t, f, question{Child: true})
 	var pid int

@@ -14,6 +14,9 @@ import (
 const (
 	// waitersPerProcess bounds how many calls wait until a process is free.
 	waitersPerProcess = 16
+	// finishGrace is how long a call waits for a process that has answered the one
+	// before, rather than for another one to start.
+	finishGrace = 50 * time.Millisecond
 	// A function whose processes do not start is tried again after a while.
 	minBackoff, maxBackoff = 100 * time.Millisecond, 30 * time.Second
 )
@@ -26,16 +29,17 @@ type pool struct {
 
 	running sync.WaitGroup // the processes
 
-	mu       sync.Mutex
-	closed   bool
-	size     int // processes, also those that are about to be in all
-	all      []*process
-	idle     []*process // the one that was used last is at the end
-	waiting  []*waiter  // the one that came first is at the front
-	starting int
-	failures int       // starts in a row
-	notUntil time.Time // the next start
-	failure  *Failure  // the last start's
+	mu        sync.Mutex
+	closed    bool
+	size      int // processes, also those that are about to be in all
+	all       []*process
+	idle      []*process // the one that was used last is at the end
+	waiting   []*waiter  // the one that came first is at the front
+	starting  int
+	finishing int       // processes that have answered, and are about to be idle
+	failures  int       // starts in a row
+	notUntil  time.Time // the next start
+	failure   *Failure  // the last start's
 }
 
 // A waiter is a call that waits for a process.
@@ -112,7 +116,10 @@ func (p *pool) enter() (*waiter, *process, error) {
 	}
 	w := &waiter{got: make(chan grant, 1)}
 	p.waiting = append(p.waiting, w)
-	p.grow()
+	if p.finishing > 0 {
+		time.AfterFunc(finishGrace, p.growAnyway)
+	}
+	p.grow(p.finishing)
 	return w, nil, nil
 }
 
@@ -132,9 +139,17 @@ func (p *pool) leave(w *waiter) {
 	}
 }
 
-// grow starts processes for those who wait. The pool is locked.
-func (p *pool) grow() {
-	for p.starting < len(p.waiting) && p.size < p.cfg.Concurrency && !p.closed && !time.Now().Before(p.notUntil) {
+// growAnyway starts processes for those whom nobody has freed one for in time.
+func (p *pool) growAnyway() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grow(0)
+}
+
+// grow starts processes for those who wait, but for some, to whom others are
+// about to come. The pool is locked.
+func (p *pool) grow(others int) {
+	for p.starting+others < len(p.waiting) && p.size < p.cfg.Concurrency && !p.closed && !time.Now().Before(p.notUntil) {
 		p.size++
 		p.starting++
 		p.running.Go(p.live)
@@ -178,6 +193,24 @@ func (p *pool) failed(f *Failure) {
 	p.waiting = p.waiting[n:]
 }
 
+// answered notes that a process has answered, and will soon wait for work.
+func (p *pool) answered(pr *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !pr.finishing && slices.Contains(p.all, pr) {
+		pr.finishing = true
+		p.finishing++
+	}
+}
+
+// finished ends what answered has begun. The pool is locked.
+func (p *pool) finished(pr *process) {
+	if pr.finishing {
+		pr.finishing = false
+		p.finishing--
+	}
+}
+
 // idled takes a process that waits for work.
 func (p *pool) idled(pr *process) {
 	p.mu.Lock()
@@ -185,6 +218,7 @@ func (p *pool) idled(pr *process) {
 	if !slices.Contains(p.all, pr) {
 		return // it has ended meanwhile
 	}
+	p.finished(pr)
 	if !pr.started {
 		pr.started = true
 		p.starting--
@@ -222,6 +256,7 @@ func (p *pool) ended(pr *process) {
 	same := func(other *process) bool { return other == pr }
 	p.all = slices.DeleteFunc(p.all, same)
 	p.size--
+	p.finished(pr)
 	if i := slices.Index(p.idle, pr); i >= 0 {
 		p.idle = slices.Delete(p.idle, i, i+1)
 		pr.idleTimer.Stop()
@@ -231,7 +266,7 @@ func (p *pool) ended(pr *process) {
 		p.failed(pr.gone)
 		p.log.Warn("a process did not start", "err", pr.gone, "failures", p.failures)
 	}
-	p.grow()
+	p.grow(p.finishing)
 }
 
 // initTimeout is how long a process may take until it asks for work, and a call

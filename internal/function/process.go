@@ -46,8 +46,8 @@ type process struct {
 	dead    bool     // its id may be somebody else's
 
 	// Guarded by the pool's mu.
-	started, retired bool
-	idleTimer        *time.Timer
+	started, retired, finishing bool
+	idleTimer                   *time.Timer
 }
 
 // An invocation is an event that a process has, or is about to get.

@@ -169,8 +169,9 @@ func TestContext(t *testing.T) {
 
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	c := child("f", "")
-	set, _ := serve(t, c, child("g", ""))
+	c, g := child("f", ""), child("g", "")
+	g.Concurrency = 1
+	set, _ := serve(t, c, g)
 	f := lookup(t, set, "f")
 	other := invoke(t, lookup(t, set, "g"), question{Context: true})
 	for range 3 {

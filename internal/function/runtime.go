@@ -121,7 +121,9 @@ func (pr *process) serveError(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID")
 		return
 	}
-	pr.fail(inv, said(r))
+	f := said(r)
+	pr.pool.answered(pr)
+	pr.fail(inv, f)
 	accept(w)
 }
 
@@ -235,6 +237,7 @@ func (b *body) end(err error) {
 	b.err = err
 	b.once.Do(func() {
 		b.tail = b.pr.logs.end()
+		b.pr.pool.answered(b.pr)
 		b.release()
 		close(b.done)
 	})

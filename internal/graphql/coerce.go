@@ -169,17 +169,18 @@ func (s *Schema) argument(t *ast.Type, byDefault, given *ast.Value, vars Value) 
 	return Value{}, nil
 }
 
-// arguments returns those of a field or a directive.
-func (s *Schema) arguments(defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars Value) (Value, error) {
+// arguments returns those of a field.
+func (s *Schema) arguments(defs ast.ArgumentDefinitionList, field *ast.Field, vars Value) (Value, *Error) {
 	var members []Member
 	for _, def := range defs {
 		var lit *ast.Value
-		if a := given.ForName(def.Name); a != nil {
-			lit = a.Value
+		pos := field.Position
+		if a := field.Arguments.ForName(def.Name); a != nil {
+			lit, pos = a.Value, a.Value.Position
 		}
 		v, err := s.argument(def.Type, def.DefaultValue, lit, vars)
 		if err != nil {
-			return Value{}, mismatchf("Argument '%s': %v", def.Name, err)
+			return Value{}, &Error{Message: fmt.Sprintf("Argument '%s' has an invalid value: %v", def.Name, err), Locations: locate(pos)}
 		}
 		if v.kind != KindAbsent {
 			members = append(members, Member{def.Name, v})
@@ -200,12 +201,15 @@ func untyped(lit *ast.Value, vars Value) Value {
 	case ast.NullValue:
 		return Null()
 	case ast.ListValue, ast.ObjectValue:
-		v := Value{kind: KindList, items: make([]Member, len(lit.Children))}
+		v := Value{kind: KindList, items: make([]Member, 0, len(lit.Children))}
 		if lit.Kind == ast.ObjectValue {
 			v.kind = KindObject
 		}
-		for i, c := range lit.Children {
-			v.items[i] = Member{c.Name, untyped(c.Value, vars)}
+		for _, c := range lit.Children {
+			m := Member{c.Name, untyped(c.Value, vars)}
+			if v.kind == KindList || m.Value.kind != KindAbsent {
+				v.items = append(v.items, m)
+			}
 		}
 		return v
 	}

@@ -55,6 +55,8 @@
 //     client meant: that costs time and gives away names.
 //   - AWSJSON arguments reach resolvers parsed, and results are written into strings.
 //
+// Tests hold it to graphql-js: oracle_test.go says how.
+//
 // Files: schema.go and prelude.graphql make the schema, auth.go reads directives,
 // document.go parses and validates, limits.go measures, operation.go and coerce.go
 // hold variables and arguments to types, plan.go compiles selections, write.go

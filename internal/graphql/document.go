@@ -137,8 +137,34 @@ func (s *Schema) validate(doc *ast.QueryDocument) (errs Errors) {
 			errs = append(errs, validationError(found))
 		})
 	}
+	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
+		if e := s.checkLiteral(v); e != nil && len(errs) < s.opts.Limits.Errors {
+			errs = append(errs, e)
+		}
+	})
 	core.Walk(s.ast, doc, observers)
 	return errs
+}
+
+// checkLiteral holds a literal to its scalar where the parser's rules do not: AWS's
+// formats, and the 32 bits of an Int.
+func (s *Schema) checkLiteral(v *ast.Value) *Error {
+	switch v.Kind {
+	case ast.Variable, ast.NullValue, ast.ListValue, ast.ObjectValue:
+		return nil
+	}
+	if v.Definition == nil || v.Definition.Name != "Int" && !strings.HasPrefix(v.Definition.Name, "AWS") {
+		return nil
+	}
+	l := s.leaves[v.Definition.Name]
+	if l == nil {
+		return nil
+	}
+	lit := untyped(v, Value{})
+	if _, ok := l.in(&lit); ok {
+		return nil
+	}
+	return &Error{Message: fmt.Sprintf("Validation error of type WrongType: %s is not a valid %s", v, l.name), Locations: locate(v.Position)}
 }
 
 // validationError words a finding as AppSync does.

@@ -118,7 +118,6 @@ type execution struct {
 
 // A result is what came of a root field.
 type result struct {
-	done bool
 	ok   bool // false: it is null and must not be
 	json []byte
 	errs Errors
@@ -162,7 +161,6 @@ func (x *execution) resolve(ctx context.Context, i int) {
 	w := newWriter(nil, &x.schema.opts.Limits)
 	defer w.free()
 	res := &x.results[i]
-	res.done = true
 	if f.typ == nil { // __typename
 		res.ok, res.json = true, appendString(nil, x.plan.def.Name)
 		return
@@ -173,7 +171,7 @@ func (x *execution) resolve(ctx context.Context, i int) {
 		w.fail(f, unauthorized(f))
 		res.ok = w.null(f.typ)
 	case f.err != nil:
-		w.fail(f, &Error{Message: f.err.Error()})
+		w.fail(f, f.argumentError())
 		res.ok = w.null(f.typ)
 	default:
 		field := &Field{Parent: f.parent.Name, Name: f.name, Alias: f.alias, Args: f.args, Variables: x.op.vars, plan: f}
@@ -249,20 +247,15 @@ func (x *execution) response() *Response {
 		if res.over || len(data)+len(res.json) > x.schema.opts.Limits.Response {
 			return &Response{Errors: Errors{limitError("the answer has more than %d bytes", x.schema.opts.Limits.Response)}}
 		}
-		if !res.done || !res.ok {
-			data = nil
-		}
-		if data == nil {
-			continue
+		if !res.ok { // null at the top; what went wrong after it is of no interest
+			return r
 		}
 		if i > 0 {
 			data = append(data, ',')
 		}
 		data = append(append(data, x.plan.fields[i].key...), res.json...)
 	}
-	if data != nil {
-		r.Data = append(data, '}')
-	}
+	r.Data = append(data, '}')
 	return r
 }
 

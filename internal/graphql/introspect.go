@@ -291,25 +291,19 @@ func optional(s string) Value {
 	return String(s)
 }
 
-// printLiteral returns a default value as GraphQL, with the spaces that
-// graphql-js puts in.
+// printLiteral returns a default value as graphql-js prints it.
 func printLiteral(v *ast.Value) string {
-	open, end, named := "[", "]", false
-	switch v.Kind {
-	case ast.ObjectValue:
-		open, end, named = "{ ", " }", true
-	case ast.ListValue:
-	default:
+	if v.Kind != ast.ObjectValue && v.Kind != ast.ListValue {
 		return v.String()
 	}
 	parts := make([]string, len(v.Children))
 	for i, c := range v.Children {
-		if parts[i] = printLiteral(c.Value); named {
+		if parts[i] = printLiteral(c.Value); v.Kind == ast.ObjectValue {
 			parts[i] = c.Name + ": " + parts[i]
 		}
 	}
-	if named && len(parts) == 0 {
-		return "{}"
+	if v.Kind == ast.ObjectValue {
+		return "{" + strings.Join(parts, ", ") + "}"
 	}
-	return open + strings.Join(parts, ", ") + end
+	return "[" + strings.Join(parts, ", ") + "]"
 }

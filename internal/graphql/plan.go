@@ -2,6 +2,7 @@ package graphql
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 )
@@ -18,11 +19,11 @@ type planField struct {
 	alias  string
 	name   string
 	parent *ast.Definition
-	node   *ast.Field // the first of those that were merged
+	nodes  []*ast.Field // merged
 	typ    *planType
-	denied bool  // to this caller
-	args   Value // of root fields and the schema's own
-	err    error // why args are not what the field takes
+	denied bool   // to this caller
+	args   Value  // of root fields and the schema's own
+	err    *Error // why args are not what the field takes
 }
 
 // A planType is a type with what is asked of it.
@@ -76,14 +77,14 @@ func (c *compiler) object(def *ast.Definition, sets []ast.SelectionSet) *objectP
 func (c *compiler) field(parent *ast.Definition, g group) planField {
 	node := g.nodes[0]
 	f := planField{
-		key: string(append(appendString(nil, node.Alias), ':')), alias: node.Alias, name: node.Name, parent: parent, node: node,
+		key: string(append(appendString(nil, node.Alias), ':')), alias: node.Alias, name: node.Name, parent: parent, nodes: g.nodes,
 	}
 	if node.Name == "__typename" {
 		return f
 	}
 	f.denied = !c.schema.mayAsk(c.caller, g.def)
-	if c.isRoot(parent) || g.def.Name[0] == '_' || parent.BuiltIn || len(parent.Name) > 1 && parent.Name[:2] == "__" {
-		f.args, f.err = c.schema.arguments(g.def.Arguments, node.Arguments, c.vars)
+	if c.isRoot(parent) || strings.HasPrefix(parent.Name, "__") {
+		f.args, f.err = c.schema.arguments(g.def.Arguments, node, c.vars)
 	}
 	var sets []ast.SelectionSet
 	for _, n := range g.nodes {

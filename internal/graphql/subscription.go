@@ -52,19 +52,20 @@ func (s *Schema) Subscribe(o *Operation, caller Caller) (*Subscription, *Error) 
 	if len(plan.root.fields) > 1 { // one field under two aliases, which validation lets pass
 		return nil, &Error{
 			Message:   "Validation error of type SingleFieldSubscriptions: a subscription must select only one top level field.",
-			Locations: locate(plan.root.fields[1].node.Position),
+			Locations: locate(plan.root.fields[1].nodes[0].Position),
 		}
 	}
 	f := &plan.root.fields[0]
 	if f.denied {
 		e := unauthorized(f)
-		e.Path, e.Locations, e.field = []any{f.alias}, locate(f.node.Position), true
+		e.Path, e.Locations, e.field = []any{f.alias}, locate(f.nodes[0].Position), true
 		return nil, e
 	}
 	def := s.ast.Subscription.Fields.ForName(f.name)
-	args, argErr := s.arguments(def.Arguments, f.node.Arguments, o.vars)
-	if argErr != nil {
-		return nil, &Error{Message: argErr.Error(), Path: []any{f.alias}, Locations: locate(f.node.Position), field: true}
+	args, err := s.arguments(def.Arguments, f.nodes[0], o.vars)
+	if err != nil {
+		err.Path, err.field = []any{f.alias}, true
+		return nil, err
 	}
 	return &Subscription{
 		Field: f.name, Alias: f.alias, Args: args, Variables: o.vars,

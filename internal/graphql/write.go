@@ -52,9 +52,26 @@ func (w *writer) fail(f *planField, e *Error) {
 	}
 	e.Path, e.field = path, true
 	if e.Locations == nil {
-		e.Locations = locate(f.node.Position)
+		e.Locations = f.locations()
 	}
 	w.errs = append(w.errs, e)
+}
+
+// maxLocations is how many places of one field an error names.
+const maxLocations = 10
+
+// locations returns where a field is asked for.
+func (f *planField) locations() (places []Location) {
+	for _, n := range f.nodes[:min(len(f.nodes), maxLocations)] {
+		places = append(places, locate(n.Position)...)
+	}
+	return places
+}
+
+// argumentError returns f.err for one answer: the plan's own is shared.
+func (f *planField) argumentError() *Error {
+	e := *f.err
+	return &e
 }
 
 // where returns the current place as messages have it.
@@ -105,7 +122,7 @@ func (w *writer) member(f *planField, v *Value) bool {
 		return w.null(f.typ)
 	case v.node != nil:
 		if f.err != nil {
-			w.fail(f, &Error{Message: f.err.Error()})
+			w.fail(f, f.argumentError())
 			return w.null(f.typ)
 		}
 		made := v.node.field(f.name, f.args)

@@ -14,6 +14,7 @@ import (
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/function"
 )
 
 // access decides who may use the doors.
@@ -26,14 +27,16 @@ type access struct {
 	bodyTimeout time.Duration
 }
 
-func newAccess(cfg *config.Config, log *slog.Logger) (*access, error) {
+func newAccess(cfg *config.Config, functions *function.Set, log *slog.Logger) (*access, error) {
 	verifier, err := sigv4.New(cfg.IAM, time.Now)
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
 	// JSON that escapes all but ASCII triples most texts, as the doors know.
 	a := &access{verifier: verifier, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10, bodyTimeout: cfg.BodyTimeout}
-	if a.auth, err = auth.New(a.schemes(cfg), nil, log); err != nil {
+	// A webhook may be a function.
+	client := &http.Client{Transport: functions.Transport(http.DefaultTransport.(*http.Transport))}
+	if a.auth, err = auth.New(a.schemes(cfg), client, log); err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
 	return a, nil

@@ -77,7 +77,7 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	access, err := newAccess(&cfg, log)
+	access, err := newAccess(&cfg, functions, log)
 	if err != nil {
 		return nil, err
 	}

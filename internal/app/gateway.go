@@ -20,7 +20,7 @@ func (a *App) newGateway() (*apigateway.Handler, error) {
 	c := &a.cfg
 	return apigateway.New(a.sessions, apigateway.Config{
 		APIs:         c.WebSocketAPIs,
-		Integrations: map[string]apigateway.Opener{wsapi.HTTP: apigateway.NewEndpoints(handlerClient())},
+		Integrations: map[string]apigateway.Opener{wsapi.HTTP: apigateway.NewEndpoints(a.handlerClient())},
 		Timeout:      c.WebSocketHandlerTimeout,
 		ConnectRate:  c.WebSocketConnectRate,
 		Conns: wsconn.Config{
@@ -35,12 +35,12 @@ func (a *App) newGateway() (*apigateway.Handler, error) {
 	})
 }
 
-// handlerClient calls handlers. It keeps as many connections as may be in use:
+// handlerClient calls handlers, functions among them. It keeps as many connections as may be in use:
 // streaming handlers are called for every message.
-func handlerClient() *http.Client {
+func (a *App) handlerClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 256, 256
-	return &http.Client{Transport: transport}
+	return &http.Client{Transport: a.functions.Transport(transport)}
 }
 
 // pageMayConnect reports whether r comes from no web page, from one of ours or

@@ -131,6 +131,8 @@ func TestRefusals(t *testing.T) {
 		{name: "a function's size", file: "functions:\n  - name: f\n    command: [f]\n    memory: much\n", want: `runnel.yaml:4: functions\[0\].memory: "much" is not a whole number`},
 		{name: "a function twice", file: "functions:\n  - {name: f, command: f}\n  - {name: f, command: f}\n", want: `runnel.yaml:3: functions\[1\].name: another function is called "f"`},
 		{name: "a function for nobody", file: "functions:\n  - name: f\n    command: [f]\n    url: {auth: iam}\n", want: `runnel.yaml:4: functions\[0\].url.auth: nobody could use it`},
+		{name: "a webhook without a function", file: "webhook:\n  form: appsync\n  url: function://nobody\n", want: `runnel.yaml:3: webhook.url: functions has none of the name "nobody"`},
+		{name: "a route without a function", file: "websocket_apis:\n  - name: a\n    routes:\n      - {key: x, integration: http, url: function://nobody}\n", want: `runnel.yaml:4: websocket_apis\[0\].routes\[0\].url: functions has none`},
 		{name: "keys is a mapping", file: "keys: {a: b}\n", want: `runnel.yaml:1: keys: expected a list`},
 		{name: "no keys", file: "keys:\n", want: `keys: expected a list`},
 		{name: "issuer for everybody", file: "issuers:\n  - issuer: https://id.example\n", want: `issuers\[0\].audiences: name at least one`},

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -140,7 +141,28 @@ func (c *Config) validateFunctions() error {
 			return fmt.Errorf("functions[%d].url.auth: nobody could use it; iam.keys has no key", i)
 		}
 	}
+	if c.Webhook != nil {
+		if err := c.knowsFunction(c.Webhook.URL); err != nil {
+			return fmt.Errorf("webhook.url: %w", err)
+		}
+	}
+	for i, api := range c.WebSocketAPIs {
+		for j, route := range api.Routes {
+			if err := c.knowsFunction(route.URL); err != nil {
+				return fmt.Errorf("websocket_apis[%d].routes[%d].url: %w", i, j, err)
+			}
+		}
+	}
 	return nil
+}
+
+// knowsFunction makes sure that a URL, if it is a function's, is that of one.
+func (c *Config) knowsFunction(text string) error {
+	name, ok := function.Named(text)
+	if !ok || slices.ContainsFunc(c.Functions, func(f function.Config) bool { return f.Name == name }) {
+		return nil
+	}
+	return fmt.Errorf("functions has none of the name %q", name)
 }
 
 // loopback reports whether only this machine can connect to host. Names are

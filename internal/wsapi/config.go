@@ -11,7 +11,7 @@ const (
 
 // The kinds of integration.
 const (
-	HTTP     = "http"     // POST the event to a URL, take the proxy response
+	HTTP     = "http"     // POST the event to a URL, or a function, and take the proxy response
 	Mock     = "mock"     // accept, and do nothing
 	SendText = "sendtext" // answer with each fragment as a JSON string
 	Stream   = "stream"   // answer with {"token","isComplete"}

@@ -22,7 +22,7 @@ const (
 func taken() []string {
 	return []string{
 		"v1", "graphql", "realtime", "event", "api", "model", "healthz", "readyz", "metrics", "openapi.yaml",
-		"2015-03-31", "2021-11-15", "2018-06-01", "bots",
+		"functions", "2015-03-31", "2021-11-15", "2018-06-01", "bots",
 	}
 }
 
@@ -115,8 +115,8 @@ func (r Route) validate() error {
 	}
 	if r.Integration == HTTP {
 		u, err := url.Parse(r.URL)
-		if err != nil || u.Host == "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
-			return fmt.Errorf("url: %q must look like http://host/path", r.URL)
+		if err != nil || u.Host == "" || u.Fragment != "" || !slices.Contains([]string{"https", "http", "function"}, u.Scheme) {
+			return fmt.Errorf("url: %q must look like http://host/path or function://name", r.URL)
 		}
 	} else if r.URL != "" || r.Async || r.Response || r.Timeout != 0 {
 		return errors.New("url: this, timeout, async and response are for http only")

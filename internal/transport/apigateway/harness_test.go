@@ -80,6 +80,9 @@ type rig struct {
 	engine *memlog.Engine
 	core   *session.Service
 	door   *apigateway.Handler
+
+	scripted runnel.Sessions // in place of the core
+	reading  *readers
 }
 
 // start runs a rig until the end of the test.
@@ -105,10 +108,16 @@ func start(t *testing.T, m model, cfg apigateway.Config) *rig {
 // serve runs a door to the rig's core.
 func (r *rig) serve(t *testing.T, cfg apigateway.Config) {
 	t.Helper()
-	cfg.Peers, cfg.Connections = r.engine, r.engine
+	if r.engine != nil {
+		cfg.Peers, cfg.Connections = r.engine, r.engine
+	}
+	if r.scripted == nil {
+		r.reading = &readers{Sessions: r.core, begun: make(map[runnel.SessionID]int)}
+		r.scripted = r.reading
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	cfg.Integrations = map[string]apigateway.Opener{wsapi.HTTP: apigateway.NewEndpoints(&http.Client{Transport: transport})}
-	door, err := apigateway.New(r.core, cfg)
+	door, err := apigateway.New(r.scripted, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,11 @@ type gateway struct {
 // if u is not nil, is as u says.
 func open(t *testing.T, u *function.URL, handler http.HandlerFunc) *gateway {
 	t.Helper()
+	return openWith(t, u, handler, false)
+}
+
+func openWith(t *testing.T, u *function.URL, handler http.HandlerFunc, http2 bool) *gateway {
+	t.Helper()
 	backend := httptest.NewServer(handler)
 	t.Cleanup(backend.Close)
 	t.Cleanup(backend.CloseClientConnections)
@@ -63,9 +68,13 @@ func open(t *testing.T, u *function.URL, handler http.HandlerFunc) *gateway {
 	mux := http.NewServeMux()
 	lambda.NewAPI(doors).Register(mux.Handle)
 	lambda.NewURLs(doors).Register(mux.Handle)
-	web := httptest.NewServer(mux)
+	web := httptest.NewUnstartedServer(mux)
+	transport := &http.Transport{DisableCompression: true, Protocols: new(http.Protocols)}
+	web.Config.Protocols = transport.Protocols
+	transport.Protocols.SetHTTP1(!http2)
+	transport.Protocols.SetUnencryptedHTTP2(http2)
+	web.Start()
 	t.Cleanup(web.Close)
-	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &gateway{url: web.URL, client: &http.Client{Transport: transport}, set: set}
 }

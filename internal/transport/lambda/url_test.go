@@ -156,6 +156,9 @@ func TestStreamed(t *testing.T) {
 			if resp.StatusCode != tt.status || resp.Header.Get("Content-Type") != tt.wantType || body != tt.body {
 				t.Errorf("got %d, %s, %q", resp.StatusCode, resp.Header.Get("Content-Type"), body)
 			}
+			if resp.Header.Get("Connection") != "" {
+				t.Errorf("the connection is %s", resp.Header.Get("Connection"))
+			}
 			if strings.Contains(tt.answer, "cookies") && !slices.Equal(resp.Header["Set-Cookie"], []string{"a=b", "c=d"}) {
 				t.Errorf("the header is %v", resp.Header)
 			}
@@ -302,5 +305,35 @@ func TestCORS(t *testing.T) {
 	node := open(t, &function.URL{Auth: function.AuthGateway}, says("", `"ran"`))
 	if resp, _ := node.ask(t, "POST", "/functions/f", "", "Origin", page, "Sec-Fetch-Site", "cross-site", "Authorization", user); resp.StatusCode != 403 {
 		t.Errorf("another origin's page uses what the node's callers may: %s", resp.Status)
+	}
+}
+
+// Over HTTP/2 no header of the connection comes through, and a failure in the
+// middle is one for the client.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	g := openWith(t, streaming(), func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", function.IntegrationType)
+		_, _ = io.WriteString(w, `{"statusCode":201,"headers":{"Connection":"keep-alive","Keep-Alive":"timeout=5","X-Own":"yes"}}`+nuls+"body")
+		_ = http.NewResponseController(w).Flush()
+		if strings.Contains(string(body), `"rawQueryString":"break"`) {
+			panic(http.ErrAbortHandler)
+		}
+	}, true)
+	resp, body := g.ask(t, "GET", "/functions/f", "")
+	if resp.ProtoMajor != 2 || resp.StatusCode != 201 || body != "body" || resp.Header.Get("X-Own") != "yes" {
+		t.Errorf("got %s %s, %q, %v", resp.Proto, resp.Status, body, resp.Header)
+	}
+	if resp.Header.Get("Connection") != "" || resp.Header.Get("Keep-Alive") != "" {
+		t.Errorf("the header is %v", resp.Header)
+	}
+	resp, err := g.client.Get(g.url + "/functions/f?break")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("the body ends with %q as if it were whole", text)
 	}
 }

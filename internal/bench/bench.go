@@ -40,6 +40,7 @@ func allParts() []part {
 		{"tokens", "Delay of tokens", (*suite).measureTokens},
 		{"fanout", "Fan-out of one session", (*suite).measureFanOut},
 		{"idle", "Memory of idle viewers", (*suite).measureIdle},
+		{"websocket", "WebSockets", (*suite).measureWebSockets},
 		{"stop", "Stop", (*suite).measureStop},
 	}
 }

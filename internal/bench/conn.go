@@ -124,7 +124,10 @@ func (c *conn) frames(req request, each func(f sse.Frame, at time.Time) bool) er
 	return readFrames(sse.NewReader(resp.Body, maxFrame), each)
 }
 
-func readFrames(r *sse.Reader, each func(f sse.Frame, at time.Time) bool) error {
+// A frameReader reads the next frame of a stream; io.EOF is its end.
+type frameReader interface{ Next() (sse.Frame, error) }
+
+func readFrames(r frameReader, each func(f sse.Frame, at time.Time) bool) error {
 	for {
 		f, err := r.Next()
 		at := time.Now()

@@ -28,7 +28,7 @@ func (s *suite) measureFanOut(ctx context.Context, out *Section) error {
 		"The viewers are in the process that measures, on the same cores; its share of them is in the table.", fanOutRate)
 	out.Head = []string{"viewers", "events delivered", "p50", "p90", "p99", "max", "cores: gateway", "cores: viewers"}
 	for _, n := range s.plan.audiences {
-		r, err := s.fanOut(ctx, n)
+		r, err := s.fanOut(ctx, n, openEvents)
 		if err != nil {
 			return err
 		}
@@ -51,14 +51,14 @@ type fanOutResult struct {
 	gateway, here float64
 }
 
-func (s *suite) fanOut(ctx context.Context, n int) (r fanOutResult, err error) {
-	gateway, err := s.gateway(ctx, "--model", modelSetting(s.model.url), "--flush-interval", "0s")
+func (s *suite) fanOut(ctx context.Context, n int, open opener, settings ...string) (r fanOutResult, err error) {
+	gateway, err := s.gateway(ctx, append(settings, "--model", modelSetting(s.model.url), "--flush-interval", "0s")...)
 	if err != nil {
 		return r, err
 	}
 	defer gateway.kill()
 	session := s.freshSession()
-	viewers, err := openViewers(ctx, gateway.url, n, func(int) string { return session })
+	viewers, err := openViewers(ctx, gateway.url, n, open, func(int) string { return session })
 	defer closeViewers(viewers)
 	if err != nil {
 		return r, err

@@ -14,7 +14,7 @@ func (s *suite) measureIdle(ctx context.Context, out *Section) error {
 		"Kernel buffers are not in it. Each figure is read when the garbage collector has nothing more to find."
 	out.Head = []string{"viewers", "sessions", "without", "with", "per viewer"}
 	for _, sessions := range []int{s.plan.viewers, s.plan.sessions} {
-		without, with, err := s.weigh(ctx, sessions)
+		without, with, err := s.weigh(ctx, sessions, openEvents)
 		if err != nil {
 			return err
 		}
@@ -30,8 +30,8 @@ func (s *suite) measureIdle(ctx context.Context, out *Section) error {
 }
 
 // weigh returns the memory of a gateway without viewers and with them.
-func (s *suite) weigh(ctx context.Context, sessions int) (without, with int64, err error) {
-	gateway, err := s.gateway(ctx)
+func (s *suite) weigh(ctx context.Context, sessions int, open opener, settings ...string) (without, with int64, err error) {
+	gateway, err := s.gateway(ctx, settings...)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -43,7 +43,7 @@ func (s *suite) weigh(ctx context.Context, sessions int) (without, with int64, e
 	for i := range names {
 		names[i] = s.freshSession()
 	}
-	viewers, err := openViewers(ctx, gateway.url, s.plan.viewers, func(i int) string { return names[i%sessions] })
+	viewers, err := openViewers(ctx, gateway.url, s.plan.viewers, open, func(i int) string { return names[i%sessions] })
 	defer closeViewers(viewers)
 	if err != nil {
 		return 0, 0, err

@@ -16,7 +16,19 @@ const connectors = 32
 // A viewer is a client that follows a session.
 type viewer struct {
 	*conn
-	frames *sse.Reader
+	frames frameReader
+}
+
+// An opener has a connection follow a session.
+type opener func(c *conn, base *url.URL, session string) (frameReader, error)
+
+// openEvents follows a session by server-sent events.
+func openEvents(c *conn, base *url.URL, session string) (frameReader, error) {
+	resp, err := c.send(newRequest(base, http.MethodGet, "/v1/sessions/"+session+"/events", "Accept: text/event-stream\r\n", nil))
+	if err != nil {
+		return nil, err
+	}
+	return sse.NewReader(resp.Body, maxFrame), nil
 }
 
 // openViewers has n viewers follow sessions, the i-th that of sessionOf(i). When
@@ -25,7 +37,7 @@ type viewer struct {
 //
 // They need a file descriptor each, here and in the gateway; the Go runtime has
 // raised the limit to what is allowed.
-func openViewers(ctx context.Context, base *url.URL, n int, sessionOf func(i int) string) ([]*viewer, error) {
+func openViewers(ctx context.Context, base *url.URL, n int, open opener, sessionOf func(i int) string) ([]*viewer, error) {
 	viewers := make([]*viewer, n)
 	g, ctx2 := errgroup.WithContext(ctx)
 	g.SetLimit(connectors)
@@ -39,13 +51,8 @@ func openViewers(ctx context.Context, base *url.URL, n int, sessionOf func(i int
 				return err
 			}
 			viewers[i] = &viewer{conn: c}
-			path := "/v1/sessions/" + sessionOf(i) + "/events"
-			resp, err := c.send(newRequest(base, http.MethodGet, path, "Accept: text/event-stream\r\n", nil))
-			if err != nil {
-				return err
-			}
-			viewers[i].frames = sse.NewReader(resp.Body, maxFrame)
-			return nil
+			viewers[i].frames, err = open(c, base, sessionOf(i))
+			return err
 		})
 	}
 	return viewers, g.Wait()

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -43,7 +44,8 @@ type Executor struct {
 	Error func(ctx context.Context, f *Field, err error) *Error
 	// Completed, if not nil, is told of every mutation that succeeded, before the
 	// next one runs, with its event: the answer's value by field names. A
-	// mutation that failed or returned null is not an event.
+	// mutation that failed or is null is not an event; one that lacks a field
+	// which the caller may not see is.
 	Completed func(ctx context.Context, f *Field, event Value)
 }
 
@@ -91,7 +93,7 @@ const maxParallel = 8
 // Execute answers a query or a mutation. It returns when all resolvers have.
 func (e *Executor) Execute(ctx context.Context, o *Operation, caller Caller) *Response {
 	s := e.schema
-	if o.def.Operation == "subscription" {
+	if o.def.Operation == ast.Subscription {
 		return &Response{Errors: Errors{{Type: "BadRequestException", Message: "Subscriptions over MQTT is not supported."}}}
 	}
 	var plan *objectPlan
@@ -99,8 +101,11 @@ func (e *Executor) Execute(ctx context.Context, o *Operation, caller Caller) *Re
 	if err := c.compile(func() { plan = c.object(s.root(o.def.Operation), []ast.SelectionSet{o.def.SelectionSet}) }); err != nil {
 		return &Response{Errors: Errors{err}}
 	}
+	if n, most := len(plan.fields), s.opts.Limits.RootFields; n > most {
+		return &Response{Errors: Errors{limitError("the operation has %d fields at the top; %d are allowed", n, most)}}
+	}
 	x := &execution{Executor: e, op: o, plan: plan, results: make([]result, len(plan.fields))}
-	if o.def.Operation == "mutation" {
+	if o.def.Operation == ast.Mutation {
 		x.serial(ctx)
 	} else {
 		x.parallel(ctx)
@@ -114,6 +119,7 @@ type execution struct {
 	op      *Operation
 	plan    *objectPlan
 	results []result // by field of plan, each written by who resolves it
+	written atomic.Int64
 }
 
 // A result is what came of a root field.
@@ -129,16 +135,23 @@ type result struct {
 func (x *execution) serial(ctx context.Context) {
 	for i := range x.plan.fields {
 		x.resolve(ctx, i)
-		if !x.results[i].ok {
+		if !x.results[i].ok || x.full() {
 			return
 		}
 	}
 }
 
+// full reports whether the answer is beyond the limit, so that nothing more
+// needs to be made.
+func (x *execution) full() bool { return x.written.Load() > int64(x.schema.opts.Limits.Response) }
+
 func (x *execution) parallel(ctx context.Context) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, maxParallel)
 	for i := range x.plan.fields {
+		if x.full() {
+			break
+		}
 		f := &x.plan.fields[i]
 		if len(x.plan.fields) == 1 || f.denied || x.resolvers[f.parentField()] == nil {
 			x.resolve(ctx, i)
@@ -182,11 +195,12 @@ func (x *execution) resolve(ctx context.Context, i int) {
 			break
 		}
 		res.ok = w.value(f, f.typ, &v)
-		if len(w.errs) == 0 && !v.IsNull() && x.Completed != nil && x.op.def.Operation == "mutation" {
+		if res.ok && string(w.buf) != "null" && x.Completed != nil && x.op.def.Operation == ast.Mutation {
 			x.Completed(ctx, field, field.Restrict(v))
 		}
 	}
 	res.json, res.errs, res.over = w.buf, w.errs, w.over
+	x.written.Add(int64(len(w.buf)))
 }
 
 // call runs the resolver. Its panic is an error of the field: it may be on a
@@ -237,6 +251,10 @@ func (f *Field) restrictData(v Value) Value {
 // response puts the fields together.
 func (x *execution) response() *Response {
 	r := &Response{}
+	tooLarge := limitError("the answer has more than %d bytes", x.schema.opts.Limits.Response)
+	if x.full() {
+		return &Response{Errors: Errors{tooLarge}}
+	}
 	data := []byte{'{'}
 	for i := range x.results {
 		res := &x.results[i]
@@ -245,7 +263,7 @@ func (x *execution) response() *Response {
 		}
 		r.Errors = append(r.Errors, res.errs...)
 		if res.over || len(data)+len(res.json) > x.schema.opts.Limits.Response {
-			return &Response{Errors: Errors{limitError("the answer has more than %d bytes", x.schema.opts.Limits.Response)}}
+			return &Response{Errors: Errors{tooLarge}}
 		}
 		if !res.ok { // null at the top; what went wrong after it is of no interest
 			return r

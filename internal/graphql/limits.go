@@ -5,16 +5,18 @@ import (
 )
 
 // Limits bound what one request may cost. A zero field has the default that
-// stands beside it.
+// stands beside it. Variables cost in proportion to their bytes, which the size of
+// the request bounds.
 type Limits struct {
 	Document   int // bytes of a document: 128 KiB
 	Tokens     int // words and marks of a document: 15,000
 	Depth      int // fields within fields: 50
 	Fields     int // fields, with each fragment counted where it is spread: 5,000
 	Aliases    int // of those, the ones with an alias: 500
+	Repeats    int // fields that stand a second time, or more often, in the same place: 100
+	Fragments  int // named ones: 200
 	RootFields int // at the top, each of which is a call of a resolver: 100
 	Directives int // @skip, @include: 500
-	Variables  int // bytes of the values as JSON: 1 MiB
 	Response   int // bytes of an answer: 5 MiB
 	Errors     int // in one answer; those beyond are left out: 100
 }
@@ -24,8 +26,8 @@ func (l Limits) withDefaults() Limits {
 		limit     *int
 		byDefault int
 	}{
-		{&l.Document, 128 << 10}, {&l.Tokens, 15_000}, {&l.Depth, 50}, {&l.Fields, 5_000}, {&l.Aliases, 500},
-		{&l.RootFields, 100}, {&l.Directives, 500}, {&l.Variables, 1 << 20}, {&l.Response, 5 << 20}, {&l.Errors, 100},
+		{&l.Document, 128 << 10}, {&l.Tokens, 15_000}, {&l.Depth, 50}, {&l.Fields, 5_000}, {&l.Aliases, 500}, {&l.Repeats, 100}, {&l.Fragments, 200},
+		{&l.RootFields, 100}, {&l.Directives, 500}, {&l.Response, 5 << 20}, {&l.Errors, 100},
 	} {
 		if *f.limit <= 0 {
 			*f.limit = f.byDefault
@@ -37,6 +39,7 @@ func (l Limits) withDefaults() Limits {
 // A measure is what a selection asks for.
 type measure struct {
 	depth, fields, aliases, directives int
+	nesting                            int  // depth with inline fragments counted too
 	introspects                        bool // has __schema or __type
 }
 
@@ -45,6 +48,7 @@ const saturated = 1 << 30
 
 func (m *measure) add(o measure) {
 	m.depth = max(m.depth, o.depth)
+	m.nesting = max(m.nesting, o.nesting)
 	m.fields = min(m.fields+o.fields, saturated)
 	m.aliases = min(m.aliases+o.aliases, saturated)
 	m.directives = min(m.directives+o.directives, saturated)
@@ -77,6 +81,7 @@ func (r *ruler) selection(set ast.SelectionSet) (m measure) {
 		case *ast.Field:
 			inner := r.selection(sel.SelectionSet)
 			inner.depth++
+			inner.nesting++
 			inner.fields++
 			inner.directives += len(sel.Directives)
 			if sel.Alias != sel.Name {
@@ -86,6 +91,7 @@ func (r *ruler) selection(set ast.SelectionSet) (m measure) {
 			m.add(inner)
 		case *ast.InlineFragment:
 			inner := r.selection(sel.SelectionSet)
+			inner.nesting++
 			inner.directives += len(sel.Directives)
 			m.add(inner)
 		case *ast.FragmentSpread:
@@ -113,16 +119,38 @@ func (r *ruler) fragment(name string) measure {
 	return m
 }
 
+// repeats counts the fields of a selection that are there already, and those of
+// the selections below. Validation compares them in pairs.
+func repeats(set ast.SelectionSet, seen map[string]bool) (n int) {
+	for _, sel := range set {
+		switch sel := sel.(type) {
+		case *ast.Field:
+			if seen[sel.Alias] {
+				n++
+			}
+			seen[sel.Alias] = true
+			if len(sel.SelectionSet) > 0 {
+				n += repeats(sel.SelectionSet, make(map[string]bool))
+			}
+		case *ast.InlineFragment: // its fields stand in the same place
+			n += repeats(sel.SelectionSet, seen)
+		}
+	}
+	return n
+}
+
 // check measures every operation and every fragment, used or not.
 func (l *Limits) check(doc *ast.QueryDocument, introspection bool) *Error {
+	if n := len(doc.Fragments); n > l.Fragments {
+		return limitError("the query has %d fragments; %d are allowed", n, l.Fragments)
+	}
 	r := newRuler(doc)
 	var total measure
+	again := 0
 	for _, op := range doc.Operations {
 		m := r.selection(op.SelectionSet)
-		if n := len(op.SelectionSet); n > l.RootFields {
-			return limitError("the operation has %d fields at the top; %d are allowed", n, l.RootFields)
-		}
 		m.directives += len(op.Directives)
+		again += repeats(op.SelectionSet, make(map[string]bool))
 		for _, v := range op.VariableDefinitions {
 			m.directives += len(v.Directives)
 		}
@@ -130,10 +158,15 @@ func (l *Limits) check(doc *ast.QueryDocument, introspection bool) *Error {
 	}
 	for _, f := range doc.Fragments {
 		total.add(r.fragment(f.Name))
+		again += repeats(f.SelectionSet, make(map[string]bool))
 	}
 	switch {
 	case total.depth > l.Depth:
 		return limitError("the query is %d levels deep; %d are allowed", total.depth, l.Depth)
+	case total.nesting > 2*l.Depth:
+		return limitError("the query has %d fields and fragments within one another; %d are allowed", total.nesting, 2*l.Depth)
+	case again > l.Repeats:
+		return limitError("the query asks %d times for a field that it has in the same place already; %d are allowed", again, l.Repeats)
 	case total.aliases > l.Aliases:
 		return limitError("the query has %d aliases; %d are allowed", total.aliases, l.Aliases)
 	case total.directives > l.Directives:

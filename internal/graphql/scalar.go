@@ -171,7 +171,7 @@ var (
 	datePattern     = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})` + offsetPattern + `?$`)
 	timeOnly        = regexp.MustCompile(`^` + timePattern + offsetPattern + `?$`)
 	dateTimePattern = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})T` + timePattern + offsetPattern + `$`)
-	phonePattern    = regexp.MustCompile(`^\+?[0-9][0-9 ().-]{2,30}$`)
+	phonePattern    = regexp.MustCompile(`^\+?[0-9(][0-9 ().-]{2,30}$`)
 )
 
 // awsFormats say which strings AWS's scalars take.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,17 +28,22 @@ import (
 // no echo, but a message that no route takes has one answer, too.
 func TestWebSocketConformance(t *testing.T) {
 	t.Parallel()
-	g := newGateway(t, "--websocket-connect-rate", "0")
-	wstest.Run(t, wstest.Door{
-		Dial:   func() (net.Conn, error) { return net.Dial("tcp", g.addr) },
-		Target: "/dev",
-		Answer: func(_, got string) error {
-			if !strings.HasPrefix(got, `{"message": "Forbidden", "connectionId":"`) {
-				return fmt.Errorf("got %.200q", got)
-			}
-			return nil
+	g := newGateway(t, "--websocket-connect-rate", "0", "--dev-tls")
+	for name, dial := range map[string]func() (net.Conn, error){
+		"plain": func() (net.Conn, error) { return net.Dial("tcp", g.addr) },
+		"tls": func() (net.Conn, error) {
+			return tls.Dial("tcp", g.addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // made for this run
 		},
-	})
+	} {
+		t.Run(name, func(t *testing.T) {
+			wstest.Run(t, wstest.Door{Dial: dial, Target: "/dev", Answer: func(_, got string) error {
+				if !strings.HasPrefix(got, `{"message": "Forbidden", "connectionId":"`) {
+					return fmt.Errorf("got %.200q", got)
+				}
+				return nil
+			}})
+		})
+	}
 }
 
 // A socket is a bare WebSocket client.

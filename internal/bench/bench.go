@@ -21,7 +21,8 @@ type Options struct {
 	Only    []string  // the parts to run; empty is all
 	Log     io.Writer // is told what goes on
 
-	plan *plan // nil: the full or the quick one
+	plan *plan    // nil: the full or the quick one
+	env  []string // that the handler of a function needs; tests set it
 }
 
 // A part measures one thing.
@@ -42,6 +43,7 @@ func allParts() []part {
 		{"idle", "Memory of idle viewers", (*suite).measureIdle},
 		{"websocket", "WebSockets", (*suite).measureWebSockets},
 		{"stop", "Stop", (*suite).measureStop},
+		{"functions", "Functions", (*suite).measureFunctions},
 	}
 }
 

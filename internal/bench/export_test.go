@@ -33,5 +33,7 @@ func (o *Options) Shrink() {
 		audiences: []int{20}, fanOutTime: 200 * time.Millisecond,
 		viewers: 20, sessions: 4, steadyFor: time.Millisecond,
 		stops: 4, stopRounds: 2,
+		callers: []int{2},
 	}
+	o.env = []string{"BENCH_TEST_ROLE"}
 }

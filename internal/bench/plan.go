@@ -31,6 +31,8 @@ type plan struct {
 
 	stops      int // side by side
 	stopRounds int
+
+	callers []int // of a function, side by side
 }
 
 // A load is a number of streams and the answer that each asks for, again and
@@ -67,6 +69,8 @@ func fullPlan() plan {
 		viewers: 5000, sessions: 50, steadyFor: 3 * time.Second,
 
 		stops: 64, stopRounds: 4,
+
+		callers: []int{1, 16},
 	}
 }
 

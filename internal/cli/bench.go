@@ -18,6 +18,7 @@ type benchCommand struct {
 	Measure     measureCommand     `cmd:"" default:"withargs" help:"Measure this program on this machine, or a gateway that runs already"`
 	ModelServer modelServerCommand `cmd:"" help:"Run a stand-in for a language model's server"`
 	Proxy       proxyCommand       `cmd:"" hidden:""`
+	Handler     handlerCommand     `cmd:"" hidden:""`
 }
 
 // Help is shown below the command's summary.
@@ -27,7 +28,7 @@ func (*benchCommand) Help() string {
 
 type measureCommand struct {
 	Quick   bool     `help:"Take a minute instead of nine, and be rough"`
-	Only    []string `enum:"start,accept,access,ttft,tokens,fanout,idle,websocket,stop" placeholder:"PART" help:"Measure only these: ${enum}"`
+	Only    []string `enum:"start,accept,access,ttft,tokens,fanout,idle,websocket,stop,functions" placeholder:"PART" help:"Measure only these: ${enum}"`
 	Report  string   `placeholder:"FILE" help:"Write the report to this file too; what is written by hand in it is kept"`
 	Server  string   `placeholder:"URL" help:"Measure this gateway, with the model that it has, and nothing else"`
 	Streams int      `default:"4" placeholder:"N" help:"With --server: how many answers run at once"`
@@ -134,6 +135,22 @@ func (c *proxyCommand) Run(std IO) error {
 	return serveUntilSignal(std, "reverse proxy", c.Listen, func(ctx context.Context, l net.Listener) error {
 		return bench.Proxy(ctx, l, c.Target)
 	})
+}
+
+// handlerCommand runs the handler that "bench" calls: as a function's process, or
+// by itself.
+type handlerCommand struct {
+	Listen string `placeholder:"HOST:PORT"`
+}
+
+// Run serves until a signal comes, or the Runtime API is gone.
+func (c *handlerCommand) Run(std IO) error {
+	if c.Listen != "" {
+		return serveUntilSignal(std, "handler", c.Listen, bench.ServeHandler)
+	}
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	return bench.RunHandler(ctx, os.Getenv("AWS_LAMBDA_RUNTIME_API"))
 }
 
 // serveUntilSignal listens, says where, and has run serve there.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnelhq/runnel"
@@ -15,12 +17,15 @@ import (
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/config"
 	"github.com/runnelhq/runnel/internal/function"
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 // access decides who may use the doors.
 type access struct {
 	auth     *auth.Service
 	verifier *sigv4.Verifier
+
+	limits atomic.Pointer[limit.Limiter] // nil until there is a log to count in
 
 	// Of a signed request: its body is read before the door sees it.
 	maxBody     int64
@@ -50,18 +55,25 @@ func (a *access) schemes(cfg *config.Config) auth.Config {
 	return schemes
 }
 
-// reload takes the credentials of cfg in place of the present ones. After an
-// error all is as it was.
+// reload takes the credentials and limits of cfg in place of the present ones.
+// After an error all is as it was.
 func (a *access) reload(cfg *config.Config) error {
 	if err := a.auth.Reload(a.schemes(cfg)); err != nil {
 		return err
 	}
-	return a.verifier.Reload(cfg.IAM) // what it could refuse, cfg's validation has
+	// What these could refuse, cfg's validation has.
+	if l := a.limits.Load(); l != nil {
+		if err := l.Reload(cfg.Limits); err != nil {
+			return err
+		}
+	}
+	return a.verifier.Reload(cfg.IAM)
 }
 
 // Reload takes over what load returns, as far as a running node can: the
-// credentials that it accepts. It also reads the certificate again. If load fails, or its result cannot be used, all
-// stays as it is. The log says what came of it.
+// credentials that it accepts, and the limits. It also reads the certificate
+// again. If load fails, or its result cannot be used, all stays as it is. The log
+// says what came of it.
 func (a *App) Reload(load func() (*config.Config, error)) {
 	if a.certs != nil {
 		if err := a.certs.Reload(); err != nil {
@@ -96,13 +108,17 @@ func (a *App) reload(load func() (*config.Config, error)) (restart []string, err
 // guard lets only those requests through to a door whose callers it knows; fail
 // is how the door says no.
 func (a *access) guard(door http.Handler, fail func(http.ResponseWriter, error)) http.Handler {
-	checked := a.auth.Middleware(door, func(w http.ResponseWriter, err error) {
-		if runnel.KindOf(err) == runnel.Unauthenticated {
+	checked := a.auth.Middleware(a.limited(door, fail), func(w http.ResponseWriter, r *http.Request, err error) {
+		if err = a.failed(r, err); runnel.KindOf(err) == runnel.Unauthenticated {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
 		fail(w, err)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := a.limits.Load().Suspect(r); err != nil {
+			fail(w, err)
+			return
+		}
 		if r.ContentLength != 0 && sigv4.Signed(r) {
 			// Doors set this deadline anew before they read the body again.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.bodyTimeout))
@@ -133,16 +149,29 @@ func (a *access) signer(c auth.Credentials) (*runnel.Principal, error) {
 	return signer.Principal(), nil
 }
 
-// forFunction tells who calls a function, for [lambda.Config].
+// forFunction tells who calls a function, within the caller's limits, for
+// [lambda.Config].
 func (a *access) forFunction(r *http.Request, action string, body func() ([]byte, error)) (context.Context, context.CancelFunc, error) {
 	c := auth.FromRequest(r)
 	c.Action, c.Body = action, body
-	p, err := a.auth.Authenticate(r.Context(), c)
+	p, err := a.authenticate(r.Context(), c)
+	if err != nil {
+		return nil, nil, err
+	}
+	p = limit.ByAddress(p, r)
+	l := a.limits.Load()
+	if _, err := l.Request(p); err != nil {
+		return nil, nil, err
+	}
+	place, err := l.Connect(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, release := a.auth.Bind(r.Context(), p)
-	return ctx, release, nil
+	return ctx, sync.OnceFunc(func() {
+		release()
+		place.Release()
+	}), nil
 }
 
 // peekBody returns a request's body and leaves it to be read again.

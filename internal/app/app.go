@@ -113,6 +113,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
+	if err = a.newLimits(); err != nil {
+		return err
+	}
 	a.sessions = session.New(a.engine, a.table, a.sessionConfig())
 	if err := a.sessions.Recover(ctx); err != nil {
 		return fmt.Errorf("app: %w", err)
@@ -162,6 +165,7 @@ func (a *App) run(ctx context.Context) {
 		a.ended(a.server.Run(doors))
 	})
 	a.running.Go(func() { a.ended(a.gateway.Run(gateway)) })
+	a.running.Go(func() { a.access.limits.Load().Report(gateway) })
 	if a.certs != nil {
 		a.running.Go(func() { a.ended(a.certs.Run(doors)) })
 	}
@@ -232,7 +236,7 @@ func (a *App) sessionConfig() session.Config {
 		HistoryTurns: orNone(c.HistoryTurns), FlushChunks: c.FlushChunks, FlushInterval: orNone(c.FlushInterval),
 		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout, PublishTimeout: c.PublishTimeout,
 		Attempts: c.Attempts, Retries: orNone(c.Retries), DrainTimeout: c.DrainTimeout,
-		Node: nodeName(), Logger: a.log, Metrics: a.metrics, Audit: auth.NewAudit(a.log),
+		Node: nodeName(), Logger: a.log, Metrics: a.metrics, Audit: auth.NewAudit(a.log), Limits: a.access.limits.Load(),
 	}
 }
 

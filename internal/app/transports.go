@@ -3,6 +3,7 @@ package app
 import (
 	"net/http"
 
+	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
 	"github.com/runnelhq/runnel/internal/transport/aisdk"
@@ -19,7 +20,7 @@ func (a *App) doors() []server.Door {
 	stream := func(transport string) sse.Config {
 		return sse.Config{
 			Heartbeat: cfg.Heartbeat, WriteTimeout: cfg.WriteTimeout,
-			Bind: a.access.auth.Bind, Lag: metrics.LogLag, Failed: metrics.Failed(transport),
+			Bind: a.access.auth.Bind, Hold: limit.Hold, Lag: metrics.LogLag, Failed: metrics.Failed(transport),
 		}
 	}
 	native := httpapi.New(sessions, httpapi.Config{MaxPrompt: int(cfg.MaxPrompt), BodyTimeout: cfg.BodyTimeout, Stream: stream("http"), Logger: log})

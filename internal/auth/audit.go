@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -57,6 +58,12 @@ func (a Audit) Refused(ctx context.Context, scheme, reason, principal, remote st
 // a fixed word; so many times.
 func (a Audit) Denied(p *runnel.Principal, action runnel.Action, id runnel.SessionID, reason string, times int) {
 	a.log.Warn("refused", "scheme", p.Scheme, "reason", reason, "principal", p.ID, "action", action, "session_id", id, "times", times)
+}
+
+// Limited says that a caller was over a limit; so many times. Whoever has no name
+// has an account.
+func (a Audit) Limited(p *runnel.Principal, limit string, times int) {
+	a.log.Warn("refused", "scheme", p.Scheme, "reason", "limit", "limit", limit, "principal", cmp.Or(p.Account, p.ID), "times", times)
 }
 
 // Overrode says that an administrator did something to another's session.

@@ -23,7 +23,7 @@ func open(t *testing.T, svc *auth.Service, header, value string) <-chan error {
 	handler := svc.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		ended <- context.Cause(r.Context())
-	}), func(_ http.ResponseWriter, err error) { ended <- err })
+	}), func(_ http.ResponseWriter, _ *http.Request, err error) { ended <- err })
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.Header.Set(header, value)
 	go handler.ServeHTTP(httptest.NewRecorder(), r)
@@ -236,7 +236,7 @@ func TestMiddleware(t *testing.T) {
 	svc := newWorld().service(t, auth.Config{Keys: []auth.Key{{Name: "ci", Hash: hash}}})
 	handler := svc.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, runnel.PrincipalFrom(r.Context()).ID)
-	}), func(w http.ResponseWriter, err error) {
+	}), func(w http.ResponseWriter, _ *http.Request, err error) {
 		http.Error(w, runnel.PublicMessage(err), http.StatusUnauthorized)
 	})
 	for given, want := range map[string]string{key: "key:ci", "x": "the credentials are not valid\n", "": "credentials are required\n"} {

@@ -7,6 +7,7 @@ import (
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/function"
+	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/peer"
 	"github.com/runnelhq/runnel/internal/wsapi"
 )
@@ -43,6 +44,8 @@ type Config struct {
 	Issuers []auth.Issuer `name:"issuers" only:"file" live:"yes" group:"Access" help:"OIDC providers and Cognito user pools whose tokens are accepted"`
 	Webhook *auth.Webhook `name:"webhook" only:"file" live:"yes" group:"Access" help:"Who decides about all other credentials, as a Lambda authorizer does"`
 	IAM     sigv4.Config  `name:"iam" only:"file" live:"yes" group:"Access" help:"Access keys for requests with an AWS signature"`
+
+	Limits limit.Config `name:"limits" only:"file" live:"yes" group:"Limits" help:"How much each caller may use: a default, and rules for some"`
 
 	Model             []string            `name:"model" default:"echo" group:"Models" arg:"PROVIDER/MODEL?SETTINGS" help:"The default model; further ones, after commas, take over when it fails"`
 	Models            map[string][]string `name:"models" only:"file" group:"Models" help:"Named routes: what clients may ask for by name, and which models answer, in order of preference"`

@@ -17,6 +17,7 @@ import (
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -133,6 +134,12 @@ func TestRefusals(t *testing.T) {
 		{name: "a function for nobody", file: "functions:\n  - name: f\n    command: [f]\n    url: {auth: iam}\n", want: `runnel.yaml:4: functions\[0\].url.auth: nobody could use it`},
 		{name: "a webhook without a function", file: "webhook:\n  form: appsync\n  url: function://nobody\n", want: `runnel.yaml:3: webhook.url: functions has none of the name "nobody"`},
 		{name: "a route without a function", file: "websocket_apis:\n  - name: a\n    routes:\n      - {key: x, integration: http, url: function://nobody}\n", want: `runnel.yaml:4: websocket_apis\[0\].routes\[0\].url: functions has none`},
+		{name: "bad limit", file: "limits:\n  default:\n    rate: fast\n", want: `runnel.yaml:3: limits.default.rate: "fast" is not a number`},
+		{name: "bad count", file: "limits:\n  default:\n    burst: 1.5\n", want: `runnel.yaml:3: limits.default.burst: "1.5" is not a whole number`},
+		{name: "bad limit of size", file: "limits:\n  default: {max_body: big}\n", want: `runnel.yaml:2: limits.default.max_body: "big" is not a size`},
+		{name: "negative limit", file: "limits:\n  default:\n    rate: -2\n", want: `runnel.yaml:3: limits.default: rate must be a limit, or -1 for none`},
+		{name: "unknown limit", file: "limits:\n  rules:\n    - groups: [a]\n      brust: 3\n", want: `runnel.yaml:4: limits.rules\[0\]: unknown setting "brust"; did you mean "burst"\?`},
+		{name: "limits for nobody", file: "limits:\n  rules:\n    - rate: 3\n", want: `runnel.yaml:3: limits.rules\[0\]: it is for nobody`},
 		{name: "keys is a mapping", file: "keys: {a: b}\n", want: `runnel.yaml:1: keys: expected a list`},
 		{name: "no keys", file: "keys:\n", want: `keys: expected a list`},
 		{name: "issuer for everybody", file: "issuers:\n  - issuer: https://id.example\n", want: `issuers\[0\].audiences: name at least one`},
@@ -194,6 +201,11 @@ webhook: {url: "https://auth.example/?token=s3cr3t", form: appsync, ttl: 5m}
 iam:
   keys: [{access_key: AKIDLOCAL, secret: ` + secret + `, actions: "bedrock:*"}]
   regions: us-east-1
+limits:
+  default: {rate: 2.5, burst: 10, connections: 20, generations: 4, prompts_per_day: 500, tokens_per_day: 1000000, max_body: 64KiB}
+  rules:
+    - {principals: "key:batch-*", rate: -1, max_frame: -1, max_prompt: 4096}
+    - {groups: [premium], generations: 16}
 `
 
 func TestAccess(t *testing.T) {
@@ -229,6 +241,18 @@ iam:
 	}
 	if diff := cmp.Diff([]auth.Key{want}, got.Keys); diff != "" {
 		t.Errorf("keys differ (-want +got):\n%s", diff)
+	}
+	limits := limit.Config{
+		Default: limit.Limits{
+			Rate: 2.5, Burst: 10, Connections: 20, Generations: 4, Prompts: 500, Tokens: 1_000_000, MaxBody: 64 << 10,
+		},
+		Rules: []limit.Rule{
+			{Principals: []string{"key:batch-*"}, Limits: limit.Limits{Rate: limit.Unlimited, MaxFrame: limit.Unlimited, MaxPrompt: 4096}},
+			{Groups: []string{"premium"}, Limits: limit.Limits{Generations: 16}},
+		},
+	}
+	if diff := cmp.Diff(limits, got.Limits); diff != "" {
+		t.Errorf("limits differ (-want +got):\n%s", diff)
 	}
 }
 

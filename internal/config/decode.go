@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 // A decoder reads settings that have members of their own, which only the file
@@ -86,8 +88,8 @@ func (d *decoder) members(path string, node ast.Node, v reflect.Value) error {
 	}
 	fields := map[string]reflect.Value{}
 	var names []string
-	for f, field := range v.Fields() {
-		fields[member(f)] = field
+	for _, f := range membersOf(v.Type()) {
+		fields[member(f)] = v.FieldByIndex(f.Index)
 		names = append(names, member(f))
 	}
 	for _, entry := range entries {
@@ -101,6 +103,12 @@ func (d *decoder) members(path string, node ast.Node, v reflect.Value) error {
 		}
 	}
 	return nil
+}
+
+// membersOf returns the fields that are members in the file. Those of a type that
+// is embedded are members of the whole.
+func membersOf(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Anonymous })
 }
 
 // member returns the name of a field in the file.
@@ -117,6 +125,14 @@ func (d *decoder) setText(v reflect.Value, text string) error {
 		secret, err := d.resolve(text)
 		v.SetString(secret)
 		return err
+	case reflect.TypeFor[limit.Bytes]():
+		if text == strconv.Itoa(limit.Unlimited) {
+			v.SetInt(limit.Unlimited)
+			return nil
+		}
+		size, err := parseSize(text)
+		v.SetInt(int64(size))
+		return err
 	case reflect.TypeFor[time.Duration]():
 		duration, err := time.ParseDuration(text)
 		if err != nil {
@@ -132,23 +148,28 @@ func (d *decoder) setText(v reflect.Value, text string) error {
 		v.Set(reflect.ValueOf(instant))
 		return nil
 	}
-	if v.Kind() == reflect.Int {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return fmt.Errorf("%q is not a whole number", text)
-		}
-		v.SetInt(int64(n))
-		return nil
-	}
-	if v.Kind() == reflect.Bool {
+	switch v.Kind() {
+	case reflect.Bool:
 		yes, err := strconv.ParseBool(text)
 		if err != nil {
 			return fmt.Errorf("%q is neither true nor false", text)
 		}
 		v.SetBool(yes)
-		return nil
+	case reflect.Int, reflect.Int64:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", text)
+		}
+		v.SetInt(n)
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", text)
+		}
+		v.SetFloat(n)
+	default:
+		v.SetString(text)
 	}
-	v.SetString(text)
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 // WriteSchema writes the JSON Schema of the file, for editors.
@@ -78,20 +80,24 @@ func (s Setting) schemaType() map[string]any {
 // typeSchema describes a value with members of its own, or one of them.
 func typeSchema(t reflect.Type) map[string]any {
 	switch {
+	case t == reflect.TypeFor[limit.Bytes]():
+		return map[string]any{"type": []string{"string", "integer"}, "pattern": `^-1$|^[0-9]+ ?(B|KiB|MiB|GiB)?$`}
 	case t.Kind() == reflect.Pointer:
 		return typeSchema(t.Elem())
 	case t.Kind() == reflect.Slice:
 		return map[string]any{"type": "array", "items": typeSchema(t.Elem())}
 	case isStruct(t):
 		members := map[string]any{}
-		for f := range t.Fields() {
+		for _, f := range membersOf(t) {
 			members[member(f)] = typeSchema(f.Type)
 		}
 		return map[string]any{"type": "object", "additionalProperties": false, "properties": members}
 	case t.Kind() == reflect.Bool:
 		return map[string]any{"type": "boolean"}
-	case t.Kind() == reflect.Int:
+	case t.Kind() == reflect.Int || t.Kind() == reflect.Int64 && t != reflect.TypeFor[time.Duration]():
 		return map[string]any{"type": "integer"}
+	case t.Kind() == reflect.Float64:
+		return map[string]any{"type": "number"}
 	case t == reflect.TypeFor[time.Time]():
 		return map[string]any{"type": "string", "format": "date-time"}
 	}

@@ -121,13 +121,10 @@ func (c *Config) validateAccess() error {
 		return &accessError{err.Error()}
 	}
 	if err := c.IAM.Validate(); err != nil {
-		if all, ok := errors.AsType[interface {
-			error
-			Unwrap() []error
-		}](err); ok {
-			err = all.Unwrap()[0]
-		}
-		return &accessError{"iam." + strings.TrimPrefix(err.Error(), "sigv4: ")}
+		return &accessError{"iam." + strings.TrimPrefix(first(err).Error(), "sigv4: ")}
+	}
+	if err := c.Limits.Validate(); err != nil {
+		return &accessError{first(err).Error()}
 	}
 	return nil
 }
@@ -163,6 +160,17 @@ func (c *Config) knowsFunction(text string) error {
 		return nil
 	}
 	return fmt.Errorf("functions has none of the name %q", name)
+}
+
+// first returns the first of joined errors.
+func first(err error) error {
+	if all, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err); ok {
+		return all.Unwrap()[0]
+	}
+	return err
 }
 
 // loopback reports whether only this machine can connect to host. Names are

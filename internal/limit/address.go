@@ -19,17 +19,40 @@ func ByAddress(p *runnel.Principal, r *http.Request) *runnel.Principal {
 		return p
 	}
 	counted := *p
-	counted.Account = addressPrefix + network(peer.Addr(r))
+	counted.Account = string(appendNetwork([]byte(addressPrefix), peer.Addr(r)))
 	return &counted
 }
 
-func network(addr netip.Addr) string {
+func appendNetwork(dst []byte, addr netip.Addr) []byte {
 	if !addr.Is6() {
-		return addr.String()
+		return addr.AppendTo(dst)
 	}
-	prefix, err := addr.Prefix(64)
-	if err != nil {
-		return addr.String()
+	network, _ := addr.Prefix(64) // fails only for addresses that are shorter
+	return network.AppendTo(dst)
+}
+
+// Failed counts a request of an address that showed bad credentials, or none
+// where they are required. The error is an [*Error] if it came too soon.
+func (l *Limiter) Failed(r *http.Request) error {
+	_, err := l.request(ByAddress(new(runnel.Principal), r), 1)
+	return err
+}
+
+// Suspect returns an [*Error] if the client's address has failed as often as it
+// may, so that its credentials need not be looked at. It costs other addresses
+// next to nothing.
+func (l *Limiter) Suspect(r *http.Request) error {
+	if l.None() {
+		return nil
 	}
-	return prefix.String()
+	var room [80]byte
+	id := appendNetwork(append(room[:0], addressPrefix...), peer.Addr(r))
+	l.mu.Lock()
+	known := l.accounts[string(id)] != nil
+	l.mu.Unlock()
+	if !known {
+		return nil
+	}
+	_, err := l.request(ByAddress(new(runnel.Principal), r), 0)
+	return err
 }

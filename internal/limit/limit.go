@@ -64,10 +64,6 @@ func (l *Limiter) None() bool { return l == nil || l.config.Load().none() }
 // an [*Error] if it came too soon. It does not allocate.
 func (l *Limiter) Request(p *runnel.Principal) (Quota, error) { return l.request(p, 1) }
 
-// Ready is like [Limiter.Request] but counts nothing: it fails if the next
-// request would.
-func (l *Limiter) Ready(p *runnel.Principal) (Quota, error) { return l.request(p, 0) }
-
 func (l *Limiter) request(p *runnel.Principal, n int) (Quota, error) {
 	if l.None() {
 		return Quota{}, nil

@@ -169,24 +169,28 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// TestReady: to ask costs nothing.
-func TestReady(t *testing.T) {
+// TestBadCredentials: an address may fail now and then, and others are not
+// held to account for it.
+func TestBadCredentials(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(t, limit.Config{Default: limit.Limits{Rate: 1, Burst: 2}})
-		p := somebody("a")
-		for range 10 {
-			if q, err := l.Ready(p); err != nil || q.Remaining != 2 {
-				t.Fatalf("got %+v, %v", q, err)
-			}
-		}
+		from := func(remote string) *http.Request { return &http.Request{RemoteAddr: remote} }
+		r := from("192.0.2.7:1")
 		for range 2 {
-			if _, err := l.Request(p); err != nil {
+			if err := errors.Join(l.Suspect(r), l.Suspect(r), l.Failed(r)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		_, err := l.Ready(p)
-		wantLimited(t, err, "requests", time.Second)
+		wantLimited(t, l.Suspect(r), "requests", time.Second)
+		wantLimited(t, l.Failed(from("192.0.2.7:2")), "requests", time.Second)
+		if err := errors.Join(l.Suspect(from("192.0.2.8:1")), l.Suspect(from("[2001:db8::1]:1"))); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if err := errors.Join(l.Suspect(r), l.Failed(r)); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -245,7 +249,7 @@ func TestByAddress(t *testing.T) {
 		{runnel.Principal{}, "192.0.2.7:1234", "address:192.0.2.7"},
 		{runnel.Principal{}, "[2001:db8:1:2:3:4:5:6]:1", "address:2001:db8:1:2::/64"},
 		{runnel.Principal{}, "[::ffff:192.0.2.7]:1", "address:192.0.2.7"},
-		{runnel.Principal{}, "@", "address:invalid IP"},
+		{runnel.Principal{}, "@", "address:"},
 		{runnel.Principal{ID: "key:a"}, "192.0.2.7:1234", ""},
 		{runnel.Principal{Account: "mine"}, "192.0.2.7:1234", "mine"},
 	} {
@@ -398,10 +402,10 @@ func TestNoLimiter(t *testing.T) {
 	var l *limit.Limiter
 	p := somebody("a")
 	_, requestErr := l.Request(p)
-	_, readyErr := l.Ready(p)
+	r := &http.Request{RemoteAddr: "192.0.2.7:1"}
 	_, frameErr := l.Frame(p, 1<<30)
 	place, connectErr := l.Connect(p)
-	if err := errors.Join(requestErr, readyErr, frameErr, connectErr); err != nil || l.Sizes(p) != (limit.Limits{}) || l.Limited(p) {
+	if err := errors.Join(requestErr, frameErr, connectErr, l.Suspect(r), l.Failed(r)); err != nil || l.Sizes(p) != (limit.Limits{}) || l.Limited(p) {
 		t.Error(err)
 	}
 	release := limit.Hold(limit.WithConnection(t.Context(), place))
@@ -463,9 +467,10 @@ func caller() *runnel.Principal {
 // TestChecksDoNotAllocate: they are made for every request.
 func TestChecksDoNotAllocate(t *testing.T) {
 	l, p := newLimiter(t, rules()), caller()
+	r := &http.Request{RemoteAddr: "[2001:db8:1:2:3:4:5:6]:1234"}
 	for name, check := range map[string]func(){
 		"request": func() { _, _ = l.Request(p) },
-		"ready":   func() { _, _ = l.Ready(p) },
+		"suspect": func() { _ = l.Suspect(r) },
 		"frame":   func() { _, _ = l.Frame(p, 100) },
 		"sizes":   func() { _ = l.Sizes(p) },
 		"limited": func() { _ = l.Limited(p) },

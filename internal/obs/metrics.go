@@ -26,6 +26,7 @@ type Metrics struct {
 	appended   prometheus.Counter
 	logLag     prometheus.Histogram
 	errors     *prometheus.CounterVec
+	refused    *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics that all start at zero, with those of the Go
@@ -51,10 +52,11 @@ func NewMetrics() *Metrics {
 			Name: "runnel_events_appended_total", Help: "Events stored in the log."}),
 		logLag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "runnel_log_lag_seconds", Help: "Time from storing an event to writing it to a client that waited for it.", Buckets: shortBuckets}),
-		errors: counters("runnel_errors_total", "Requests and streams that failed.", "transport", "kind"),
+		errors:  counters("runnel_errors_total", "Requests and streams that failed.", "transport", "kind"),
+		refused: counters("runnel_limit_refusals_total", "What was refused because a principal is over a limit.", "limit"),
 	}
 	m.registry.MustRegister(m.accept, m.attempts, m.ended, m.duration, m.firstToken, m.tokenGap, m.retries,
-		m.appended, m.logLag, m.errors,
+		m.appended, m.logLag, m.errors, m.refused,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -109,6 +111,11 @@ func (m *Metrics) LogLag(lag time.Duration) { m.logLag.Observe(lag.Seconds()) }
 func (m *Metrics) Failed(transport string) func(runnel.Kind) {
 	errs := m.errors.MustCurryWith(prometheus.Labels{"transport": transport})
 	return func(kind runnel.Kind) { errs.WithLabelValues(kind.String()).Inc() }
+}
+
+// Refused records that a limit, of a fixed set of names, refused so often.
+func (m *Metrics) Refused(limit string, times int) {
+	m.refused.WithLabelValues(limit).Add(float64(times))
 }
 
 // Readers shows how many readers a transport has. Call it once per transport.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 // defaultRetry is what a client is told to wait that may repeat its request, if
@@ -75,7 +76,7 @@ func ModelError(f *runnel.Failure) error {
 }
 
 // RetryAfter tells the client when it may come back, if the status is one after
-// which it may.
+// which it may, and how it stands if it is over a limit.
 func RetryAfter(h http.Header, err error) {
 	if code := Status(err); code != http.StatusTooManyRequests && code != http.StatusServiceUnavailable {
 		return
@@ -85,6 +86,7 @@ func RetryAfter(h http.Header, err error) {
 		wait = e.RetryAfter
 	}
 	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	limit.SetErrorHeaders(h, err)
 }
 
 // JSON answers with a body that is not to be cached.
@@ -98,17 +100,17 @@ func JSON(w http.ResponseWriter, code int, body any) {
 	_ = enc.Encode(body) // a client that has left is not a failure
 }
 
-// ReadBody reads a request's body of at most limit bytes, which has to be there
+// ReadBody reads a request's body of at most maxBody bytes, which has to be there
 // within timeout: a client could hold a connection for ever by sending a byte now
 // and then. A failure is of kind Invalid; one that is too large has the status 413.
-func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) ([]byte, error) {
+func ReadBody(w http.ResponseWriter, r *http.Request, maxBody int64, timeout time.Duration) ([]byte, error) {
 	// The deadline stays when the body did not come, for net/http looks for the
 	// rest, but not for the stream that follows.
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(timeout))
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, StatusError{http.StatusRequestEntityTooLarge, runnel.Errorf(runnel.Invalid, "the body has more than %d bytes", limit)}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, StatusError{http.StatusRequestEntityTooLarge, runnel.Errorf(runnel.Invalid, "the body has more than %d bytes", e.Limit)}
 	}
 	if err != nil {
 		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)

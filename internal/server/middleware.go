@@ -132,7 +132,7 @@ func (s *Server) corsOptions() cors.Options {
 		// Idempotency-Key, those of AWS), and it is the origin that is trusted.
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{
-			"Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Runnel-Generation", "Runnel-Session", requestIDHeader,
+			"Location", "RateLimit", "RateLimit-Policy", "Retry-After", "RateLimit", "RateLimit-Policy", "Runnel-Generation", "Runnel-Session", requestIDHeader,
 			"X-Amzn-Errortype", "X-Amzn-Requestid", "X-Amz-Apigw-Id", "X-Vercel-Ai-Ui-Message-Stream",
 		},
 		MaxAge: 7200, // seconds; the most that browsers heed

@@ -34,6 +34,10 @@ type Config struct {
 	// context has its deadline.
 	Bind func(context.Context, *runnel.Principal) (context.Context, context.CancelFunc)
 
+	// Hold keeps what a request takes up for a stream that outlives it, until it
+	// is released. Nil: nothing.
+	Hold func(request context.Context) (release func())
+
 	Logger *slog.Logger        // discards
 	Lag    func(time.Duration) // told how long after being stored an event was written
 	Failed func(runnel.Kind)   // told why a stream ended early
@@ -141,9 +145,14 @@ func (vs *Viewers) detach(w http.ResponseWriter, r *http.Request, v *viewer) boo
 
 	ctx, release := vs.bind(r.Context())
 	ctx, v.cancel = context.WithCancelCause(ctx)
+	letGo := func() {}
+	if vs.cfg.Hold != nil {
+		letGo = vs.cfg.Hold(r.Context())
+	}
 	end := func() {
 		v.cancel(nil)
 		release()
+		letGo()
 		_ = conn.Close()
 	}
 	if !vs.add(v) {

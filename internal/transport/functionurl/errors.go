@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 // A statusError is a failure whose status is not that of its kind.
@@ -73,6 +74,7 @@ func WriteError(w http.ResponseWriter, err error) {
 			wait = e.RetryAfter
 		}
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		limit.SetErrorHeaders(h, err)
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/limit"
 )
 
 // retryAfter is what a client is told to wait that may repeat its request, if
@@ -65,6 +66,7 @@ func WriteError(w http.ResponseWriter, err error) {
 			wait = e.RetryAfter
 		}
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		limit.SetErrorHeaders(h, err)
 	}
 	type failure struct {
 		Kind    string `json:"kind"`

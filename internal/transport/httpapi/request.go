@@ -51,8 +51,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, tooLarge("the body has more than %d bytes", limit)
+		if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, tooLarge("the body has more than %d bytes", e.Limit)
 		}
 		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
 	}

@@ -110,7 +110,9 @@ func (f *Function) Invoke(ctx context.Context, r Request) (Result, error) {
 	case len(res.Payload) > MaxPayload:
 		res.Failure = newFailure(typeTooLarge, "Response payload size exceeded maximum allowed payload size (%d bytes).", MaxPayload)
 		res.Payload = res.Failure.Payload
-		return res, nil // the rest is not worth waiting for
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil { // or the process would be killed
+			return res, nil
+		}
 	case len(bytes.TrimSpace(res.Payload)) == 0:
 		res.Payload = []byte("null")
 	}

@@ -99,7 +99,9 @@ func (l *logs) close() {
 	_ = l.w.Close()
 	l.order.Unlock()
 	// Its children may hold the pipe open. What they say does not count any more.
-	_ = l.r.SetReadDeadline(time.Now().Add(time.Second))
+	if err := l.r.SetReadDeadline(time.Now().Add(time.Second)); err != nil { // there are none on Windows
+		_ = l.r.Close()
+	}
 	<-l.ended
 }
 

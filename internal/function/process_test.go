@@ -111,7 +111,9 @@ func wantFailure(t *testing.T, res function.Result, kind, message string) {
 
 func TestInvoke(t *testing.T) {
 	t.Parallel()
-	set, _ := serve(t, child("f", ""))
+	c := child("f", "")
+	c.Concurrency = 1
+	set, _ := serve(t, c)
 	f := lookup(t, set, "f")
 	if got := invoke(t, f, question{Echo: "Größe"}); string(got.Payload) != `"Größe"` || got.Failure != nil {
 		t.Errorf("got %s, %v", got.Payload, got.Failure)
@@ -128,7 +130,11 @@ func TestInvoke(t *testing.T) {
 	if got := invoke(t, f, question{Echo: "y"}); string(got.Payload) != `"y"` {
 		t.Errorf("after a panic, got %s, %v", got.Payload, got.Failure)
 	}
+	before := invoke(t, f, question{Context: true})
 	wantFailure(t, invoke(t, f, question{Large: function.MaxPayload}), "Function.ResponseSizeTooLarge", "exceeded")
+	if after := invoke(t, f, question{Context: true}); pid(t, after) != pid(t, before) {
+		t.Error("a large answer has cost the process")
+	}
 	if _, err := f.Invoke(t.Context(), function.Request{Payload: make([]byte, function.MaxPayload+1)}); runnel.KindOf(err) != runnel.Invalid {
 		t.Errorf("an event that is too large: %v", err)
 	}

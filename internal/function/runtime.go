@@ -88,7 +88,7 @@ func (pr *process) serveResponse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b := &body{pr: pr, inv: inv, r: r, done: make(chan struct{}), limit: MaxPayload}
-	if b.streamed = streams(r.Header); b.streamed {
+	if b.streamed = streams(r.Header); b.streamed || r.ContentLength < 0 { // Go's client never says which
 		b.limit = maxStreamed
 	}
 	select {

@@ -1,6 +1,7 @@
 package graphql
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -115,11 +116,27 @@ func arnField(arn string) string {
 }
 
 // view returns what of a caller matters to what it may see: callers with the same
-// view share compiled plans.
-func (c *Caller) view() string {
-	groups, denied := slices.Sorted(slices.Values(c.Groups)), slices.Sorted(slices.Values(c.DeniedFields))
-	if c.Mode != ModeCognito {
-		groups = nil
+// view share compiled plans. Of groups that is those which a directive names, for
+// there may be as many sets of groups as there are callers.
+func (s *Schema) view(c *Caller) string {
+	var b strings.Builder
+	b.WriteString(string(c.Mode))
+	if c.Mode == ModeCognito {
+		for _, g := range s.groups {
+			fmt.Fprintf(&b, " %t", slices.Contains(c.Groups, g))
+		}
 	}
-	return string(c.Mode) + "\x00" + strings.Join(groups, "\x01") + "\x00" + strings.Join(denied, "\x01")
+	for _, denied := range slices.Sorted(slices.Values(c.DeniedFields)) {
+		fmt.Fprintf(&b, " %q", denied)
+	}
+	return b.String()
+}
+
+// groupsOf returns the groups that directives name, in order.
+func groupsOf(rules map[*ast.FieldDefinition]access) (groups []string) {
+	for _, a := range rules {
+		groups = append(groups, a.groups...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
 }

@@ -233,7 +233,8 @@ func (x *execution) describe(ctx context.Context, f *Field, err error) *Error {
 	}
 	if x.Error != nil {
 		if e := x.Error(ctx, f, err); e != nil {
-			return e
+			own := *e
+			return &own
 		}
 	}
 	return &Error{Message: runnel.PublicMessage(err)}

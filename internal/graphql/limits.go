@@ -15,6 +15,7 @@ type Limits struct {
 	Aliases    int // of those, the ones with an alias: 500
 	Repeats    int // fields that stand a second time, or more often, in the same place: 100
 	Fragments  int // named ones: 200
+	Spreads    int // of named fragments, wherever they stand: 1,000
 	RootFields int // at the top, each of which is a call of a resolver: 100
 	Directives int // @skip, @include: 500
 	Response   int // bytes of an answer: 5 MiB
@@ -26,7 +27,7 @@ func (l Limits) withDefaults() Limits {
 		limit     *int
 		byDefault int
 	}{
-		{&l.Document, 128 << 10}, {&l.Tokens, 15_000}, {&l.Depth, 50}, {&l.Fields, 5_000}, {&l.Aliases, 500}, {&l.Repeats, 100}, {&l.Fragments, 200},
+		{&l.Document, 128 << 10}, {&l.Tokens, 15_000}, {&l.Depth, 50}, {&l.Fields, 5_000}, {&l.Aliases, 500}, {&l.Repeats, 100}, {&l.Fragments, 200}, {&l.Spreads, 1_000},
 		{&l.RootFields, 100}, {&l.Directives, 500}, {&l.Response, 5 << 20}, {&l.Errors, 100},
 	} {
 		if *f.limit <= 0 {
@@ -119,24 +120,27 @@ func (r *ruler) fragment(name string) measure {
 	return m
 }
 
-// repeats counts the fields of a selection that are there already, and those of
-// the selections below. Validation compares them in pairs.
-func repeats(set ast.SelectionSet, seen map[string]bool) (n int) {
+// pairs counts what validation compares in pairs: the fields of a selection that
+// are there already, and the spreads, those of the selections below included.
+type pairs struct{ repeats, spreads int }
+
+func (p *pairs) count(set ast.SelectionSet, seen map[string]bool) {
 	for _, sel := range set {
 		switch sel := sel.(type) {
 		case *ast.Field:
 			if seen[sel.Alias] {
-				n++
+				p.repeats++
 			}
 			seen[sel.Alias] = true
 			if len(sel.SelectionSet) > 0 {
-				n += repeats(sel.SelectionSet, make(map[string]bool))
+				p.count(sel.SelectionSet, make(map[string]bool))
 			}
 		case *ast.InlineFragment: // its fields stand in the same place
-			n += repeats(sel.SelectionSet, seen)
+			p.count(sel.SelectionSet, seen)
+		case *ast.FragmentSpread:
+			p.spreads++
 		}
 	}
-	return n
 }
 
 // check measures every operation and every fragment, used or not.
@@ -146,11 +150,11 @@ func (l *Limits) check(doc *ast.QueryDocument, introspection bool) *Error {
 	}
 	r := newRuler(doc)
 	var total measure
-	again := 0
+	var compared pairs
 	for _, op := range doc.Operations {
 		m := r.selection(op.SelectionSet)
 		m.directives += len(op.Directives)
-		again += repeats(op.SelectionSet, make(map[string]bool))
+		compared.count(op.SelectionSet, make(map[string]bool))
 		for _, v := range op.VariableDefinitions {
 			m.directives += len(v.Directives)
 		}
@@ -158,15 +162,17 @@ func (l *Limits) check(doc *ast.QueryDocument, introspection bool) *Error {
 	}
 	for _, f := range doc.Fragments {
 		total.add(r.fragment(f.Name))
-		again += repeats(f.SelectionSet, make(map[string]bool))
+		compared.count(f.SelectionSet, make(map[string]bool))
 	}
 	switch {
 	case total.depth > l.Depth:
 		return limitError("the query is %d levels deep; %d are allowed", total.depth, l.Depth)
 	case total.nesting > 2*l.Depth:
 		return limitError("the query has %d fields and fragments within one another; %d are allowed", total.nesting, 2*l.Depth)
-	case again > l.Repeats:
-		return limitError("the query asks %d times for a field that it has in the same place already; %d are allowed", again, l.Repeats)
+	case compared.repeats > l.Repeats:
+		return limitError("the query asks %d times for a field that it has in the same place already; %d are allowed", compared.repeats, l.Repeats)
+	case compared.spreads > l.Spreads:
+		return limitError("the query spreads fragments %d times; %d are allowed", compared.spreads, l.Spreads)
 	case total.aliases > l.Aliases:
 		return limitError("the query has %d aliases; %d are allowed", total.aliases, l.Aliases)
 	case total.directives > l.Directives:

@@ -27,6 +27,15 @@ func chain(n int, format string) string {
 	return b.String()
 }
 
+// everybody is n fragments, each of which spreads all of them.
+func everybody(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " fragment f%d on Person { id%s }", i, repeat(n, " ...f#"))
+	}
+	return b.String()
+}
+
 // hostile are documents that ask for more than their length tells, and how they
 // are refused. With an empty refusal they are within the limits.
 func hostile() []struct{ name, query, refusal string } {
@@ -54,6 +63,9 @@ func hostile() []struct{ name, query, refusal string } {
 		{"as many fragments as may be", "{ person {" + repeat(200, " ...f#") + " } }" + repeat(200, " fragment f# on Person { id age height partner { id age } }"), ""},
 		{"as many places with as many fragments", "{ person {" + repeat(400, " a#: partner { ...f0 }") + " } }" + chain(200, " fragment f# on Person { id ...f+ }") + " fragment f200 on Person { age }", "fragments; 200 are allowed"},
 		{"a chain of fragments in many places", "{ person {" + repeat(20, " a#: partner { ...f0 }") + " } }" + chain(198, " fragment f# on Person { id ...f+ }") + " fragment f198 on Person { age }", ""},
+		{"repeated places with many fragments", "{ person {" + strings.Repeat(" partner { id"+repeat(60, " ...f#")+"}", 90) + "} }" + repeat(60, " fragment f# on Person { age }"), "the query spreads fragments 5400 times; 1000 are allowed"},
+		{"as many as may be", "{ person {" + strings.Repeat(" partner {"+repeat(14, " ...f#")+"}", 70) + "} }" + repeat(14, " fragment f# on Person { id age }"), ""},
+		{"everybody spreads everybody", "{ person { ...f0 } }" + everybody(30), "the query asks for 1073741824 fields; 5000 are allowed"},
 		{"unknown fields", "{ person {" + repeat(4_000, " x#") + "} }", "Validation error of type FieldUndefined"},
 		{"variables", "query(" + repeat(1_800, " $a#: Int") + ") { echo(any: [" + repeat(1_800, " $a#") + "]) }", ""},
 		{"a long name", "{ " + strings.Repeat("x", 100<<10) + " }", "Validation error of type FieldUndefined"},

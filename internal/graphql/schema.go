@@ -38,6 +38,7 @@ type Schema struct {
 	ast       *ast.Schema
 	opts      Options
 	access    map[*ast.FieldDefinition]access
+	groups    []string // that directives name
 	leaves    map[string]*leaf
 	documents documentCache
 }
@@ -73,6 +74,7 @@ func Load(opts Options, sources ...Source) (*Schema, error) {
 		return nil, fmt.Errorf("graphql: %w", located(err))
 	}
 	s.access = accessRules(parsed, opts.DefaultMode)
+	s.groups = groupsOf(s.access)
 	s.documents.init()
 	return s, nil
 }

@@ -75,7 +75,7 @@ func (s *Schema) Subscribe(o *Operation, caller Caller) (*Subscription, *Error) 
 
 // plan returns a compiled plan; the same one for everybody who asks for the same.
 func (s *Schema) plan(o *Operation, caller *Caller) (*Plan, *Error) {
-	key := planKey{operation: o.def.Name, conditions: conditions(o), view: caller.view()}
+	key := planKey{operation: o.def.Name, conditions: conditions(o), view: s.view(caller)}
 	o.doc.mu.Lock()
 	p := o.doc.plans[key]
 	o.doc.mu.Unlock()

@@ -60,6 +60,68 @@ func TestPlansAreShared(t *testing.T) {
 	}
 }
 
+// Everybody has groups of their own, but only those count that a directive names.
+func TestPlansByGroup(t *testing.T) {
+	t.Parallel()
+	s := loadWith(t, graphql.Options{DefaultMode: graphql.ModeCognito}, `type E { a: Int b: Int @aws_cognito_user_pools(cognito_groups: ["staff"]) }
+		type Query { q: E } type Mutation { m: E } type Subscription { on: E @aws_subscribe(mutations: ["m"]) }`)
+	plan := func(groups ...string) *graphql.Plan {
+		return subscribe(t, s, graphql.Caller{Mode: graphql.ModeCognito, Groups: groups}, `subscription { on { a b } }`, `{}`).Plan
+	}
+	if plan("x") != plan("y", "z") || plan("staff") != plan("x", "staff") {
+		t.Error("groups that matter to nobody make plans of their own")
+	}
+	event := parse(t, `{"a":1,"b":2}`)
+	if got, want := string(plan("staff").AppendPayload(nil, event)), `{"data":{"on":{"a":1,"b":2}}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	want := `{"data":{"on":{"a":1,"b":null}},"errors":[{"path":["on","b"],"data":null,"errorType":"Unauthorized","errorInfo":null,` +
+		`"locations":[{"line":1,"column":23,"sourceName":null}],"message":"Not Authorized to access b on type E"}]}`
+	if got := string(plan("x").AppendPayload(nil, event)); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestSubscribeRefuses(t *testing.T) {
+	t.Parallel()
+	s := load(t, reference+"\nextend type Subscription { chat: Int must(n: Int!): Int @aws_iam }")
+	for _, tt := range []struct {
+		caller                     graphql.Caller
+		query, variables, typ, msg string
+	}{
+		{apiKey, `{ __typename }`, `{}`, "UnsupportedOperation", "query not supported through the realtime channel"},
+		{apiKey, sendMessage, aMessage, "UnsupportedOperation", "mutation not supported through the realtime channel"},
+		{graphql.Caller{Mode: graphql.ModeIAM}, onSendMessage, `{}`, "Unauthorized", "Not Authorized to access onSendMessage on type Subscription"},
+		{graphql.Caller{}, `subscription { chat }`, `{}`, "Unauthorized", "Not Authorized to access chat on type Subscription"},
+		{apiKey, `subscription { a: chat b: chat }`, `{}`, "", "Validation error of type SingleFieldSubscriptions: a subscription must select only one top level field."},
+		{apiKey, `subscription { chat @skip(if: true) }`, `{}`, "", "the subscription selects no field"},
+		{graphql.Caller{Mode: graphql.ModeIAM}, `subscription($n: Int = 1) { must(n: $n) }`, `{"n":null}`, "", "Argument 'n' has an invalid value: Variable 'n' has coerced Null value for NonNull type 'Int!'"},
+	} {
+		op, errs := s.Prepare(graphql.Request{Query: tt.query, Variables: parse(t, tt.variables)})
+		if errs != nil {
+			t.Errorf("%s: %v", tt.query, errs)
+			continue
+		}
+		if _, err := s.Subscribe(op, tt.caller); err == nil || err.Type != tt.typ || err.Message != tt.msg {
+			t.Errorf("%s: got %+v", tt.query, err)
+		}
+	}
+	if _, errs := s.Prepare(graphql.Request{Query: `subscription { chat onSendMessage { message } }`}); errs == nil {
+		t.Error("two fields are taken")
+	}
+}
+
+// A document for a root that the schema has not is refused, and nothing worse.
+func TestNoSuchRoot(t *testing.T) {
+	t.Parallel()
+	s := load(t, `type Query { a: Int }`)
+	for _, query := range []string{`mutation { a }`, `subscription { a }`, `mutation { __typename }`, `subscription { ...f } fragment f on Query { a }`} {
+		if _, errs := s.Prepare(graphql.Request{Query: query}); errs == nil {
+			t.Errorf("%s is taken", query)
+		}
+	}
+}
+
 func BenchmarkProjection(b *testing.B) {
 	s := load(b, reference)
 	sub := subscribe(b, s, apiKey, onSendMessage, `{"sessionId":"s"}`)

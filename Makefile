@@ -27,7 +27,7 @@ race: ## the same with the race detector (needs gcc); leaves out e2e
 e2e: build ## the real binary, killed and resumed
 	$(GO) test -count=1 -timeout 10m ./e2e/...
 
-interop: build client-ts ## real clients and servers that nobody here wrote (needs node, npm and python3-boto3)
+interop: build client-ts ## real clients and servers that nobody here wrote (needs node, npm, python3-boto3 and chromium)
 	cd interop && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=1
 
 client-ts: ## build and test the TypeScript client (needs node and npm)

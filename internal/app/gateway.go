@@ -2,8 +2,6 @@ package app
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
@@ -24,7 +22,7 @@ func (a *App) newGateway() (*apigateway.Handler, error) {
 		Timeout:      c.WebSocketHandlerTimeout,
 		ConnectRate:  c.WebSocketConnectRate,
 		Conns: wsconn.Config{
-			Origin: a.pageMayConnect, MaxMessage: int(c.WebSocketMaxMessage), MaxFrame: int(c.WebSocketMaxFrame),
+			Origin: c.Origins().Allow, MaxMessage: int(c.WebSocketMaxMessage), MaxFrame: int(c.WebSocketMaxFrame),
 			WriteTimeout: c.WriteTimeout, Idle: c.WebSocketIdleTimeout, MaxAge: c.WebSocketLifetime,
 			ControlCounts: c.WebSocketCountPings, Beat: webSocketBeat, Bind: a.access.auth.Bind,
 		},
@@ -42,17 +40,4 @@ func (a *App) handlerClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 256, 256
 	return &http.Client{Transport: a.functions.Transport(transport)}
-}
-
-// pageMayConnect reports whether r comes from no web page, from one of ours or
-// from one of the origins that are configured.
-func (a *App) pageMayConnect(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	return wsconn.SameOrigin(r) || slices.ContainsFunc(a.cfg.CORSOrigins, func(allowed string) bool {
-		before, after, wild := strings.Cut(allowed, "*")
-		if !wild {
-			return origin == allowed
-		}
-		return len(origin) >= len(before)+len(after) && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after)
-	})
 }

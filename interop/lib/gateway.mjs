@@ -15,10 +15,10 @@ const BINARY = fileURLToPath(new URL('../../bin/runnel', import.meta.url));
  * startGateway starts bin/runnel for the test t and returns it when it is ready.
  * The config is what its file says, as an object.
  */
-export async function startGateway(t, { model, args = [], env = {}, config }) {
+export async function startGateway(t, { model, args = [], env = {}, config, port }) {
   const dir = await mkdtemp(join(tmpdir(), 'runnel-interop-'));
   defer(t, () => rm(dir, { recursive: true, force: true }));
-  const gateway = new Gateway(dir, await freePort(), ['--model', model, ...args], env);
+  const gateway = new Gateway(dir, port ?? await freePort(), ['--model', model, ...args], env);
   if (config) await gateway.configure(config);
   defer(t, async () => {
     await gateway.kill();
@@ -104,7 +104,7 @@ export async function newKey(name) {
   return { key: stdout.trim(), entry: { name, hash: stderr.match(/sha256:[0-9a-f]{64}/)[0] } };
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

@@ -1,6 +1,7 @@
 package graphql
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -211,17 +212,14 @@ func compare(a, b *Value) (int, bool) {
 	if a.kind == KindString && b.kind == KindString {
 		return strings.Compare(a.text, b.text), true
 	}
+	m, okM := a.Int() // exact, also where a float is not
+	n, okN := b.Int()
+	if okM && okN {
+		return cmp.Compare(m, n), true
+	}
 	x, okX := a.number()
 	y, okY := b.number()
-	switch {
-	case !okX || !okY:
-		return 0, false
-	case x < y:
-		return -1, true
-	case x > y:
-		return 1, true
-	}
-	return 0, true
+	return cmp.Compare(x, y), okX && okY
 }
 
 // contains reports whether a list has an element, or a string a part.

@@ -49,12 +49,12 @@ func TestFilterByArguments(t *testing.T) {
 
 func TestFilter(t *testing.T) {
 	t.Parallel()
-	const event = `{"text":"hello","n":5,"f":2.5,"b":true,"none":null,"tags":["a","b"],"numbers":[1,2],"inner":{"n":1,"deep":{"n":2}}}`
+	const event = `{"text":"hello","n":5,"f":2.5,"big":9007199254740993,"b":true,"none":null,"tags":["a","b"],"numbers":[1,2],"inner":{"n":1,"deep":{"n":2}}}`
 	for _, tt := range []struct {
 		name, operator, value string
 		want                  bool
 	}{
-		{"text", "eq", `"hello"`, true}, {"text", "eq", `"Hello"`, false}, {"n", "eq", `5.0`, true}, {"n", "eq", `"5"`, false}, {"b", "eq", `true`, true},
+		{"text", "eq", `"hello"`, true}, {"text", "eq", `"Hello"`, false}, {"n", "eq", `5.0`, true}, {"n", "eq", `"5"`, false}, {"b", "eq", `true`, true}, {"big", "eq", `9007199254740993`, true}, {"big", "eq", `9007199254740992`, false}, {"big", "gt", `9007199254740992`, true},
 		{"none", "eq", `null`, true}, {"absent", "eq", `null`, true}, {"text", "eq", `null`, false}, {"absent", "eq", `1`, false},
 		{"text", "ne", `"x"`, true}, {"text", "ne", `"hello"`, false}, {"absent", "ne", `1`, true}, {"none", "ne", `null`, false},
 		{"n", "le", `5`, true}, {"n", "le", `4`, false}, {"n", "lt", `5`, false}, {"n", "lt", `5.5`, true}, {"n", "ge", `5`, true}, {"n", "ge", `6`, false},

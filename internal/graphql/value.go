@@ -181,12 +181,8 @@ func (v Value) equal(o Value) bool {
 	}
 	switch v.kind {
 	case KindNumber:
-		if v.text == o.text {
-			return true
-		}
-		a, okA := v.number()
-		b, okB := o.number()
-		return okA && okB && a == b
+		order, ok := compare(&v, &o)
+		return ok && order == 0
 	case KindString, KindBool:
 		return v.text == o.text
 	case KindList, KindObject:

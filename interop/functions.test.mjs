@@ -45,7 +45,8 @@ const start = (t, options = {}) =>
         { name: 'node', ...node('handler'), concurrency: 1 },
         { name: 'python', command: ['/usr/bin/python3', '-I', path('lib/handlers/runtime.py')] },
         { name: 'go-url', command: [join(bin, 'go')], handler: 'stream', url },
-        { name: 'node-url', ...node('stream'), timeout: '3s', url },
+        { name: 'node-url', ...node('stream'), url },
+        { name: 'node-late', ...node('stream'), timeout: '3s', url },
         { name: 'agent', ...node('agent') },
         { name: 'signed', command: [join(bin, 'go')], url: { auth: 'iam' } },
       ],
@@ -169,7 +170,7 @@ for (const name of ['go-url', 'node-url']) {
 
 test('a stream without an end is cut at its deadline', LIMIT, async (t) => {
   const gateway = await start(t);
-  const ask = (body) => fetch(`${gateway.url}/functions/node-url`, { method: 'POST', body: JSON.stringify(body) });
+  const ask = (body) => fetch(`${gateway.url}/functions/node-late`, { method: 'POST', body: JSON.stringify(body) });
   await assert.rejects((await ask({ chunks: 1, hang: true })).text());
   assert.match(await (await ask({ chunks: 1 })).text(), /^\d+\n$/);
   const plain = await ask({ chunks: 1, head: false });

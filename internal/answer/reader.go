@@ -38,8 +38,8 @@ type Reader struct {
 	voids      bool
 
 	attempt   int
-	text      track
-	reasoning track
+	text      Track
+	reasoning Track
 	calls     []call // by index
 	pieces    []Piece
 }
@@ -129,7 +129,7 @@ func (r *Reader) add(ev *runnel.Event) bool {
 }
 
 func (r *Reader) addText(s string) bool {
-	more, ok := r.text.add(s)
+	more, ok := r.text.Add(s)
 	if more != "" {
 		r.pieces = append(r.pieces, Piece{Text: more})
 	}
@@ -137,7 +137,7 @@ func (r *Reader) addText(s string) bool {
 }
 
 func (r *Reader) addReasoning(s string) bool {
-	more, ok := r.reasoning.add(s)
+	more, ok := r.reasoning.Add(s)
 	if more != "" {
 		r.pieces = append(r.pieces, Piece{Reasoning: more})
 	}
@@ -146,24 +146,25 @@ func (r *Reader) addReasoning(s string) bool {
 
 // rewind begins the comparison again: what follows says it all once more.
 func (r *Reader) rewind() {
-	r.text.pos, r.reasoning.pos = 0, 0
+	r.text.Rewind()
+	r.reasoning.Rewind()
 	for i := range r.calls {
 		r.calls[i].again = true
-		r.calls[i].input.pos = 0
+		r.calls[i].input.Rewind()
 	}
 }
 
 // startOver hands out again what has been said again so far, and then ev.
 func (r *Reader) startOver(ev *runnel.Event) {
 	r.pieces = append(r.pieces, Piece{Void: true})
-	text, reasoning, calls := r.text.again(), r.reasoning.again(), r.calls
-	r.text, r.reasoning, r.calls = track{}, track{}, nil
+	text, reasoning, calls := r.text.Again(), r.reasoning.Again(), r.calls
+	r.text, r.reasoning, r.calls = Track{}, Track{}, nil
 	if ev.Type != runnel.EventReset {
 		r.addReasoning(reasoning)
 		r.addText(text)
 		for i := range calls {
 			if c := &calls[i]; !c.again {
-				r.addTool(&runnel.ToolDelta{Index: i, ID: c.id, Name: c.name, Input: c.input.again()})
+				r.addTool(&runnel.ToolDelta{Index: i, ID: c.id, Name: c.name, Input: c.input.Again()})
 			}
 		}
 	}
@@ -172,9 +173,9 @@ func (r *Reader) startOver(ev *runnel.Event) {
 
 // complete reports whether all that was handed out has been said again.
 func (r *Reader) complete() bool {
-	whole := r.text.whole() && r.reasoning.whole()
+	whole := r.text.Whole() && r.reasoning.Whole()
 	for i := range r.calls {
-		whole = whole && !r.calls[i].again && r.calls[i].input.whole()
+		whole = whole && !r.calls[i].again && r.calls[i].input.Whole()
 	}
 	return whole
 }

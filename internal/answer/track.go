@@ -1,18 +1,22 @@
 package answer
 
-import "github.com/runnelhq/runnel"
+import (
+	"slices"
+
+	"github.com/runnelhq/runnel"
+)
 
 // maxCalls bounds the tool calls of one answer that are kept track of.
 const maxCalls = 1024
 
-// A track is a text of which the client has a part already.
-type track struct {
+// A Track is a text of which the client has a part already.
+type Track struct {
 	sent []byte
 	pos  int // how much of it has been said again
 }
 
-// add returns what the client lacks of s; false if it has something else.
-func (t *track) add(s string) (more string, ok bool) {
+// Add returns what the client lacks of s; false if it has something else.
+func (t *Track) Add(s string) (more string, ok bool) {
 	known := min(len(s), len(t.sent)-t.pos)
 	if string(t.sent[t.pos:t.pos+known]) != s[:known] {
 		return "", false
@@ -23,15 +27,25 @@ func (t *track) add(s string) (more string, ok bool) {
 	return more, true
 }
 
-// again returns what has been said again.
-func (t *track) again() string { return string(t.sent[:t.pos]) }
+// Rewind begins the text again.
+func (t *Track) Rewind() { t.pos = 0 }
 
-func (t *track) whole() bool { return t.pos == len(t.sent) }
+// Again returns what has been said again.
+func (t *Track) Again() string { return string(t.sent[:t.pos]) }
+
+// Whole reports whether all that the client has was said again.
+func (t *Track) Whole() bool { return t.pos == len(t.sent) }
+
+// Len returns how many bytes of it the client has.
+func (t *Track) Len() int { return len(t.sent) }
+
+// Copy returns a Track that goes on by itself.
+func (t *Track) Copy() Track { return Track{sent: slices.Clip(t.sent), pos: t.pos} }
 
 // A call is a tool call of which the client has a part already.
 type call struct {
 	id, name string
-	input    track
+	input    Track
 	again    bool // it has not been said again yet
 }
 
@@ -53,7 +67,7 @@ func (r *Reader) addTool(t *runnel.ToolDelta) bool {
 		}
 		fresh.ID, fresh.Name = "", ""
 	}
-	more, ok := c.input.add(t.Input)
+	more, ok := c.input.Add(t.Input)
 	if !ok {
 		return false
 	}

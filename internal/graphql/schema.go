@@ -46,6 +46,7 @@ type Schema struct {
 // A RootField is a field of Query, Mutation or Subscription.
 type RootField struct {
 	Parent, Name string
+	Operation    string   // query, mutation or subscription
 	Type         string   // such as [Message!]!
 	Mutations    []string // those that a subscription is an event of
 	Source       string   // file:line:column
@@ -201,7 +202,8 @@ func stringsOf(arg *ast.Argument) (list []string) {
 
 // RootFields returns all fields that can be bound, in the order of the sources.
 func (s *Schema) RootFields() (fields []RootField) {
-	for _, def := range []*ast.Definition{s.ast.Query, s.ast.Mutation, s.ast.Subscription} {
+	for _, op := range []ast.Operation{ast.Query, ast.Mutation, ast.Subscription} {
+		def := s.root(op)
 		if def == nil {
 			continue
 		}
@@ -210,7 +212,7 @@ func (s *Schema) RootFields() (fields []RootField) {
 				continue
 			}
 			fields = append(fields, RootField{
-				Parent: def.Name, Name: f.Name, Type: f.Type.String(),
+				Parent: def.Name, Name: f.Name, Operation: string(op), Type: f.Type.String(),
 				Mutations: mutationsOf(f), Source: placeOf(f.Position),
 			})
 		}

@@ -36,6 +36,11 @@ type Config struct {
 	Beat       time.Duration
 	BeatFrames []byte
 
+	// Pong is told of a client's pongs that have a payload, where the connection is
+	// read: the client has got all that was sent before such a ping. See
+	// [AppendPing]. Nil: nobody wants to know.
+	Pong func(c *Conn, payload []byte)
+
 	// Bind returns a context for a connection that outlives its request: it
 	// carries the caller, and ends when the caller's credentials do. If its
 	// cause is a [*runnel.Error], that is what Farewell gets. Nil: it ends when

@@ -13,6 +13,10 @@ func AppendText(dst, payload []byte) []byte {
 	return append(appendHeader(dst, ws.OpText, len(payload)), payload...)
 }
 
+// AppendPing appends a ping. The payload, of at most 125 bytes, comes back with the
+// pong, for [Config.Pong].
+func AppendPing(dst, payload []byte) []byte { return appendControl(dst, ws.OpPing, payload) }
+
 // headerRoom is the size of the header that BeginText leaves room for: that of
 // payloads from 126 bytes to 64 KiB.
 const headerRoom = 4

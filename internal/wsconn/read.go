@@ -187,6 +187,10 @@ func (c *Conn) control(h ws.Header) error {
 	switch h.OpCode {
 	case ws.OpPing:
 		c.answerPing(payload)
+	case ws.OpPong:
+		if len(payload) > 0 && c.set.cfg.Pong != nil {
+			c.set.cfg.Pong(c, payload)
+		}
 	case ws.OpClose:
 		code, reason, err := parseClose(payload)
 		if err != nil {

@@ -65,6 +65,9 @@ type Issuer struct {
 	Grants  []Grant `yaml:"grants"` // none: everything but administration
 }
 
+// Cognito reports whether the issuer is a Cognito user pool.
+func (i Issuer) Cognito() bool { return strings.HasPrefix(canonicalIssuer(i.Issuer), cognitoPrefix) }
+
 // The forms of [Webhook] requests and responses.
 const (
 	FormAppSync    = "appsync"

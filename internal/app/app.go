@@ -23,6 +23,7 @@ import (
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/session"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
+	"github.com/runnelhq/runnel/internal/transport/appsync"
 )
 
 const (
@@ -49,6 +50,7 @@ type App struct {
 	engine   *natslog.Engine
 	sessions *session.Service
 	gateway  *apigateway.Handler
+	graphql  *appsync.Handler
 	server   *server.Server
 
 	stopServer, stopSessions, stopGateway, stopFunctions context.CancelFunc
@@ -125,6 +127,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if a.gateway, err = a.newGateway(); err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
+	if a.graphql, err = a.newGraphQL(); err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
 	a.server, err = server.New(listener, server.Config{
 		Doors:   a.doors(),
 		Engine:  a.engine,
@@ -165,6 +170,7 @@ func (a *App) run(ctx context.Context) {
 		a.ended(a.server.Run(doors))
 	})
 	a.running.Go(func() { a.ended(a.gateway.Run(gateway)) })
+	a.running.Go(func() { a.ended(a.graphql.Run(gateway)) })
 	a.running.Go(func() { a.access.limits.Load().Report(gateway) })
 	if a.certs != nil {
 		a.running.Go(func() { a.ended(a.certs.Run(doors)) })

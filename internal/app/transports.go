@@ -8,6 +8,7 @@ import (
 	"github.com/runnelhq/runnel/internal/sse"
 	"github.com/runnelhq/runnel/internal/transport/aisdk"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
+	"github.com/runnelhq/runnel/internal/transport/appsync"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
 	"github.com/runnelhq/runnel/internal/transport/lambda"
@@ -49,6 +50,10 @@ func (a *App) doors() []server.Door {
 	metrics.Readers("apigateway", a.gateway.Len)
 	open = append(open, server.Door{
 		Name: "apigateway", Register: a.gateway.Register, End: a.gateway.End, Error: apigateway.WriteError,
+	})
+	metrics.Readers("appsync", a.graphql.Len)
+	open = append(open, server.Door{
+		Name: "appsync", Register: a.graphql.Register, End: a.graphql.End, Error: appsync.WriteError, OwnOrigins: true,
 	})
 	return append(open, a.functionDoors()...)
 }

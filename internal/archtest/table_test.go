@@ -27,7 +27,7 @@ func table() []rule {
 		{"internal/wire", []string{"."}},
 		{"internal/cert", nil},
 		{"internal/peer", nil},
-		{"internal/config", []string{".", "internal/function", "internal/auth", "internal/auth/sigv4", "internal/limit", "internal/peer", "internal/wsapi"}},
+		{"internal/config", []string{".", "internal/function", "internal/auth", "internal/auth/sigv4", "internal/gqlapi", "internal/limit", "internal/peer", "internal/wsapi"}},
 		{"internal/obs", []string{"."}},
 		{"internal/auth", []string{".", "internal/peer"}},
 		{"internal/auth/sigv4", []string{"."}},
@@ -42,6 +42,7 @@ func table() []rule {
 		{"internal/sse", []string{".", "internal/wire"}},
 		{"internal/wsconn", []string{"."}},
 		{"internal/wsapi", nil},
+		{"internal/gqlapi", nil},
 
 		{"internal/memlog", []string{".", "internal/wire"}},
 		{"internal/natslog", []string{".", "internal/wire"}},
@@ -60,7 +61,7 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/answer", "internal/graphql", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
+			".", "internal/wire", "internal/answer", "internal/gqlapi", "internal/graphql", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
 			"internal/limit", "internal/peer", "internal/wsapi", "internal/function",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},
@@ -71,7 +72,7 @@ func table() []rule {
 		{"internal/bench", []string{".", "client", "internal/modelserver", "internal/sse", "internal/wire"}},
 
 		{"internal/app", []string{
-			".", "api", "internal/auth", "internal/auth/sigv4", "internal/cert", "internal/config", "internal/function", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
+			".", "api", "internal/auth", "internal/auth/sigv4", "internal/cert", "internal/config", "internal/function", "internal/graphql", "internal/limit", "internal/natslog", "internal/obs", "internal/peer", "internal/provider/*",
 			"internal/route", "internal/server", "internal/session", "internal/sse", "internal/stage", "internal/transport/*", "internal/web", "internal/wsapi", "internal/wsconn",
 		}},
 		{"internal/cli", []string{".", "client", "internal/app", "internal/auth", "internal/bench", "internal/config", "internal/modelserver"}},

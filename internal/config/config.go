@@ -7,6 +7,7 @@ import (
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/function"
+	"github.com/runnelhq/runnel/internal/gqlapi"
 	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/peer"
 	"github.com/runnelhq/runnel/internal/wsapi"
@@ -79,6 +80,9 @@ type Config struct {
 	WebSocketMaxMessage     Size          `name:"websocket-max-message" default:"128KiB" min:"1KiB" max:"512KiB" group:"WebSocket" arg:"SIZE" help:"The longest message, either way"`
 	WebSocketMaxFrame       Size          `name:"websocket-max-frame" default:"512KiB" min:"1KiB" max:"512KiB" group:"WebSocket" arg:"SIZE" help:"The longest frame of a message that is accepted; API Gateway takes 32KiB"`
 	WebSocketCountPings     bool          `name:"websocket-count-pings" group:"WebSocket" help:"Let a client's pings and pongs count as messages for the idle timeout"`
+
+	GraphQL         gqlapi.API         `name:"graphql" only:"file" group:"GraphQL" help:"The schema of the GraphQL door and what its fields do, in the manner of AppSync; a built-in one if there is none"`
+	EventNamespaces []gqlapi.Namespace `name:"event-namespaces" only:"file" group:"GraphQL" help:"Channel namespaces of AppSync Events; default, and sessions for the channels that show a session, if there are none"`
 
 	Functions []function.Config `name:"functions" only:"file" group:"Functions" help:"Handlers written for AWS Lambda: processes, functions behind an Invoke API, or URLs"`
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/runnelhq/runnel/internal/function"
+	"github.com/runnelhq/runnel/internal/gqlapi"
 	"github.com/runnelhq/runnel/internal/peer"
 	"github.com/runnelhq/runnel/internal/wsapi"
 )
@@ -50,6 +51,12 @@ func (c *Config) Validate() error {
 	}
 	if err := wsapi.Validate(c.WebSocketAPIs); err != nil {
 		return &accessError{"websocket_apis" + err.Error()}
+	}
+	if err := gqlapi.Validate(c.GraphQL); err != nil {
+		return &accessError{"graphql" + err.Error()}
+	}
+	if err := gqlapi.ValidateNamespaces(c.EventNamespaces); err != nil {
+		return &accessError{"event_namespaces" + err.Error()}
 	}
 	if err := c.validateFunctions(); err != nil {
 		return &accessError{err.Error()}

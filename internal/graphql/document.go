@@ -103,7 +103,7 @@ func (s *Schema) document(text string) (*document, Errors) {
 // may have meant: that costs time, and gives away names.
 func validationRules() []core.Rule {
 	return []core.Rule{
-		rules.FieldsOnCorrectTypeRuleWithoutSuggestions, rules.FragmentsOnCompositeTypesRule, rules.KnownArgumentNamesRuleWithoutSuggestions,
+		rules.FragmentsOnCompositeTypesRule, rules.KnownArgumentNamesRuleWithoutSuggestions,
 		rules.KnownDirectivesRule, rules.KnownFragmentNamesRule, rules.KnownRootTypeRule, rules.KnownTypeNamesRuleWithoutSuggestions,
 		rules.LoneAnonymousOperationRule, rules.MaxIntrospectionDepth, rules.NoFragmentCyclesRule, rules.NoUndefinedVariablesRule,
 		rules.NoUnusedFragmentsRule, rules.NoUnusedVariablesRule, rules.OverlappingFieldsCanBeMergedRule, rules.PossibleFragmentSpreadsRule,
@@ -137,6 +137,13 @@ func (s *Schema) validate(doc *ast.QueryDocument) (errs Errors) {
 			errs = append(errs, validationError(found))
 		})
 	}
+	found := make(map[*ast.Field]bool) // a fragment is walked wherever it is spread
+	observers.OnField(func(_ *core.Walker, f *ast.Field) {
+		if f.ObjectDefinition != nil && f.Definition == nil && !found[f] && len(errs) < s.opts.Limits.Errors {
+			found[f] = true
+			errs = append(errs, undefinedField(doc, f))
+		}
+	})
 	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
 		if e := s.checkLiteral(v); e != nil && len(errs) < s.opts.Limits.Errors {
 			errs = append(errs, e)
@@ -144,6 +151,44 @@ func (s *Schema) validate(doc *ast.QueryDocument) (errs Errors) {
 	})
 	core.Walk(s.ast, doc, observers)
 	return errs
+}
+
+// undefinedField is in AppSync's words, which name the field and where it stands.
+func undefinedField(doc *ast.QueryDocument, f *ast.Field) *Error {
+	var path []string
+	for _, op := range doc.Operations {
+		path = append(path, pathTo(op.SelectionSet, f)...)
+	}
+	for _, def := range doc.Fragments {
+		if below := pathTo(def.SelectionSet, f); below != nil {
+			path = append([]string{def.Name}, below...)
+		}
+	}
+	return &Error{
+		Message: fmt.Sprintf("Validation error of type FieldUndefined: Field '%s' in type '%s' is undefined @ '%s'",
+			f.Name, f.ObjectDefinition.Name, strings.Join(path, "/")),
+		Locations: locate(f.Position),
+	}
+}
+
+// pathTo returns the names that lead to a field; nil if it is not there.
+func pathTo(set ast.SelectionSet, target *ast.Field) []string {
+	for _, sel := range set {
+		switch sel := sel.(type) {
+		case *ast.Field:
+			if sel == target {
+				return []string{sel.Name}
+			}
+			if below := pathTo(sel.SelectionSet, target); below != nil {
+				return append([]string{sel.Name}, below...)
+			}
+		case *ast.InlineFragment:
+			if below := pathTo(sel.SelectionSet, target); below != nil {
+				return below
+			}
+		}
+	}
+	return nil
 }
 
 // checkLiteral holds a literal to its scalar where the parser's rules do not: AWS's
@@ -181,8 +226,8 @@ func validationError(found *gqlerror.Error) *Error {
 // validationKinds are AppSync's names for what the rules find.
 func validationKinds() map[string]string {
 	return map[string]string{
-		"FieldsOnCorrectType": "FieldUndefined", "FragmentsOnCompositeTypes": "InlineFragmentTypeConditionInvalid",
-		"KnownArgumentNames": "UnknownArgument", "KnownDirectives": "UnknownDirective", "KnownFragmentNames": "UndefinedFragment",
+		"FragmentsOnCompositeTypes": "InlineFragmentTypeConditionInvalid",
+		"KnownArgumentNames":        "UnknownArgument", "KnownDirectives": "UnknownDirective", "KnownFragmentNames": "UndefinedFragment",
 		"KnownTypeNames": "UnknownType", "LoneAnonymousOperation": "LoneAnonymousOperationViolation", "NoFragmentCycles": "FragmentCycle",
 		"NoUndefinedVariables": "UndefinedVariable", "NoUnusedFragments": "UnusedFragment", "NoUnusedVariables": "UnusedVariable",
 		"OverlappingFieldsCanBeMerged": "FieldsConflict", "PossibleFragmentSpreads": "InvalidFragmentType",

@@ -223,7 +223,10 @@ func TestRefusals(t *testing.T) {
 	s := load(t, reference)
 	e := publisher(t, s)
 	for _, tt := range []struct{ query, variables, want string }{
-		{"{ x }", "", `{"data":null,"errors":[{"path":null,"locations":[{"line":1,"column":3,"sourceName":null}],"message":"Validation error of type FieldUndefined: Cannot query field \"x\" on type \"Query\"."}]}`},
+		{"{ x }", "", `{"data":null,"errors":[{"path":null,"locations":[{"line":1,"column":3,"sourceName":null}],"message":"Validation error of type FieldUndefined: Field 'x' in type 'Query' is undefined @ 'x'"}]}`},
+		{"{ getLlmResponse(input: {sessionId: \"s\", message: \"m\", locale: \"l\"}) { messages { ... { y } } ...f } } fragment f on GetLlmResponse { z }", "", `{"data":null,"errors":[` +
+			`{"path":null,"locations":[{"line":1,"column":89,"sourceName":null}],"message":"Validation error of type FieldUndefined: Field 'y' in type 'Message' is undefined @ 'getLlmResponse/messages/y'"},` +
+			`{"path":null,"locations":[{"line":1,"column":135,"sourceName":null}],"message":"Validation error of type FieldUndefined: Field 'z' in type 'GetLlmResponse' is undefined @ 'f/z'"}]}`},
 		{"{", "", `{"data":null,"errors":[{"path":null,"locations":[{"line":1,"column":2,"sourceName":null}],"message":"Validation error of type InvalidSyntax: Expected Name, found <EOF>"}]}`},
 		{sendMessage, "", `{"data":null,"errors":[{"path":null,"locations":[{"line":1,"column":30,"sourceName":null}],"message":"Variable 'input' has coerced Null value for NonNull type 'SendMessageInput!'"}]}`},
 		{sendMessage, `{"input":{"sessionId":5}}`, `{"data":null,"errors":[{"path":null,"locations":[{"line":1,"column":30,"sourceName":null}],"message":"Variable 'input' has an invalid value: Expected type 'String' but was 'Number'"}]}`},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -60,7 +61,8 @@ func (h *Handler) newConnection(r *http.Request, api *wsapi.Compiled, stage stri
 	// Both spellings are in the field.
 	for _, name := range []string{"sessionId", "session"} {
 		if id := r.URL.Query().Get(name); id != "" {
-			c.session, c.named = runnel.SessionID(id), true
+			// A copy, or a presigned URL would stay for as long as the connection.
+			c.session, c.named = runnel.SessionID(strings.Clone(id)), true
 			break
 		}
 	}

@@ -102,12 +102,12 @@ type typedView struct {
 
 func (v *typedView) text(dst []byte, s string, _ runnel.Cursor) []byte {
 	v.sequence++
-	return appendFrame(dst, func(b []byte) []byte {
-		b = append(b, `{"type":"token","token":`...)
-		b = wire.AppendString(b, s)
-		b = append(b, `,"sequence":`...)
-		return append(strconv.AppendInt(b, int64(v.sequence), 10), '}')
-	})
+	start := len(dst)
+	dst = append(wsconn.BeginText(dst), `{"type":"token","token":`...)
+	dst = wire.AppendString(dst, s)
+	dst = append(dst, `,"sequence":`...)
+	dst = append(strconv.AppendInt(dst, int64(v.sequence), 10), '}')
+	return wsconn.EndText(dst, start)
 }
 
 func (v *typedView) end(dst []byte, ev *runnel.Event) []byte {

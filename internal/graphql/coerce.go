@@ -140,6 +140,11 @@ func (s *Schema) literalObject(def *ast.Definition, lit *ast.Value, vars Value) 
 	if lit.Kind != ast.ObjectValue {
 		return Value{}, mismatchf("Expected type '%s' but was %s", def.Name, lit)
 	}
+	for _, c := range lit.Children {
+		if def.Fields.ForName(c.Name) == nil {
+			return Value{}, mismatchf("'%s' has no field '%s'", def.Name, c.Name)
+		}
+	}
 	var members []Member
 	for _, f := range def.Fields {
 		given := lit.Children.ForName(f.Name)

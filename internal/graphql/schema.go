@@ -71,8 +71,10 @@ func Load(opts Options, sources ...Source) (*Schema, error) {
 			s.leaves[name] = newLeaf(def)
 		}
 	}
-	if err := s.checkSubscriptions(); err != nil {
-		return nil, fmt.Errorf("graphql: %w", located(err))
+	for _, check := range []func() error{s.checkSubscriptions, s.checkDefaults} {
+		if err := check(); err != nil {
+			return nil, fmt.Errorf("graphql: %w", located(err))
+		}
 	}
 	s.access = accessRules(parsed, opts.DefaultMode)
 	s.groups = groupsOf(s.access)
@@ -137,45 +139,6 @@ func supplyQuery(doc *ast.SchemaDocument) {
 		op := &ast.OperationTypeDefinition{Operation: ast.Query, Type: name, Position: pos}
 		doc.Schema[0].OperationTypes = append(doc.Schema[0].OperationTypes, op)
 	}
-}
-
-// checkSubscriptions holds @aws_subscribe to what it can mean.
-func (s *Schema) checkSubscriptions() error {
-	for _, def := range s.ast.Types {
-		for _, f := range def.Fields {
-			d := f.Directives.ForName("aws_subscribe")
-			if d == nil {
-				continue
-			}
-			if def != s.ast.Subscription {
-				return gqlerror.ErrorPosf(d.Position, "@aws_subscribe belongs on a field of the subscription type, not on %s.%s", def.Name, f.Name)
-			}
-			for _, name := range mutationsOf(f) {
-				if err := s.checkSource(f, d, name); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func (s *Schema) checkSource(f *ast.FieldDefinition, d *ast.Directive, mutation string) error {
-	var m *ast.FieldDefinition
-	if s.ast.Mutation != nil {
-		m = s.ast.Mutation.Fields.ForName(mutation)
-	}
-	if m == nil {
-		return gqlerror.ErrorPosf(d.Position, "@aws_subscribe on %s names the mutation %q, which does not exist", f.Name, mutation)
-	}
-	// Whether it may be null is not compared: publishToken returns TokenEvent!,
-	// onTokenReceived a TokenEvent, for an event that does not fit.
-	a, b := *f.Type, *m.Type
-	a.NonNull, b.NonNull = false, false
-	if a.String() != b.String() {
-		return gqlerror.ErrorPosf(d.Position, "%s has the type %s, but the mutation %s, whose results are its events, has %s", f.Name, f.Type, mutation, m.Type)
-	}
-	return nil
 }
 
 func mutationsOf(f *ast.FieldDefinition) []string {

@@ -91,6 +91,12 @@ func TestLoadRefuses(t *testing.T) {
 		{query + "type Mutation { m: String }\ntype Subscription { s: Int @aws_subscribe(mutations: [\"m\"]) }", "test.graphql:3:29: s has the type Int, but the mutation m, whose results are its events, has String"},
 		{"type Query { a: Int @aws_subscribe(mutations: []) }", "test.graphql:1:22: @aws_subscribe belongs on a field of the subscription type, not on Query.a"},
 		{query + "type A { b: Int @nobody }", "test.graphql:2:18: Undefined directive nobody."},
+		{"type Query { a(n: Int = \"x\"): Int }", `test.graphql:1:26: the default of n is not a Int: Expected type 'Int' but was "x"`},
+		{query + "input I { e: E = RED, u: AWSURL = \"nowhere\" } enum E { RED }", "test.graphql:2:36: the default of u is not a AWSURL"},
+		{query + "input I { a: Int! b: I = {} }", "test.graphql:2:19: the default of b needs itself"},
+		{query + "input I { b: J = {} } input J { c: [I] = [{b: {}}, {}] }", " needs itself"},
+		{query + "input I { a: Int! } input J { c: I = {} }", "the default of c is not a I: a: a value of type 'Int!' is required"},
+		{query + "input I { a: Int } input J { c: I = {b: 1} }", "the default of c is not a I: 'I' has no field 'b'"},
 		{query + strings.Repeat("#", 1<<20), "test.graphql: the schema has more than 1048576 bytes"},
 	} {
 		_, err := graphql.Load(graphql.Options{}, graphql.Source{Name: "test.graphql", Text: tt.sdl})

@@ -1,6 +1,7 @@
 package graphql_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/runnelhq/runnel/internal/graphql"
@@ -108,6 +109,30 @@ func TestSubscribeRefuses(t *testing.T) {
 	}
 	if _, errs := s.Prepare(graphql.Request{Query: `subscription { chat onSendMessage { message } }`}); errs == nil {
 		t.Error("two fields are taken")
+	}
+}
+
+// Clients drop data that is null, so the field is, whatever its type says.
+func TestPayloadsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	s := loadWith(t, graphql.Options{DefaultMode: graphql.ModeAPIKey, Limits: graphql.Limits{Response: 60}},
+		`type Query { q: Int } type E { text: String } type Subscription { n: Int! e: E }`)
+	n := subscribe(t, s, apiKey, `subscription { n }`, `{}`).Plan
+	want := `{"data":{"n":null},"errors":[{"path":["n"],"data":null,"errorType":null,"errorInfo":null,"locations":[{"line":1,"column":16,"sourceName":null}],` +
+		`"message":"Cannot return null for non-nullable type: 'Int' within parent 'Subscription' (/n)"}]}`
+	if got := string(n.AppendPayload([]byte("before"), graphql.Null())); got != "before"+want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	e := subscribe(t, s, apiKey, `subscription { e { text } }`, `{}`).Plan
+	event := func(n int) graphql.Value {
+		return graphql.Object(graphql.Member{Name: "text", Value: graphql.String(strings.Repeat("x", n))})
+	}
+	want = `{"data":{"e":null},"errors":[{"path":null,"errorType":"LimitExceededError","locations":null,"message":"the event has more than 60 bytes"}]}`
+	if got := string(e.AppendPayload(nil, event(100))); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := string(e.AppendPayload(nil, event(1))), `{"data":{"e":{"text":"x"}}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

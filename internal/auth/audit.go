@@ -103,6 +103,13 @@ func Missing(err error) bool {
 	return ok && r.reason == reasonNone
 }
 
+// Unsigned reports whether err refuses a caller who has shown nothing where only
+// a signature would do.
+func Unsigned(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	return ok && r.reason == reasonNone && r.scheme == SchemeSigV4
+}
+
 // Unknown reports whether err refuses a caller because of what is missing, or
 // because an authorizer says that it does not know the credentials: not because
 // it has judged them.

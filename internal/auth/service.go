@@ -170,6 +170,9 @@ func (st *state) authenticate(ctx context.Context, c Credentials) (*runnel.Princ
 	}
 	switch {
 	case c.Token == "" && c.APIKey == "":
+		if st.signers != nil && len(st.keys) == 0 && len(st.issuers) == 0 { // then it is a signature that is missing
+			return nil, refuse(SchemeSigV4, reasonNone, errNone)
+		}
 		return nil, refuse("", reasonNone, errNone)
 	case len(st.issuers) > 0 && looksLikeJWT(c.Token):
 		return nil, refuse(SchemeOIDC, reasonIssuer, errBad)

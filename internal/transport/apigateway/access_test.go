@@ -382,8 +382,8 @@ func TestItem13(t *testing.T) {
 	if ev.Context.Identity["accessKey"] != accessKey || ev.Context.Identity["userArn"] == "" || ev.Query["sessionId"] != "us-east-1:1234" {
 		t.Errorf("got %s", ev.raw)
 	}
-	if body := r.refused(t, "/prod", 401); body == "" {
-		t.Error("no body")
+	if body := r.refused(t, "/prod", 403); body != `{"message":"Missing Authentication Token"}` {
+		t.Errorf("got %s", body)
 	}
 	if body := r.refused(t, strings.Replace(r.presign(t, time.Now()), "1234", "1235", 1), 403); !strings.Contains(body, "signature") {
 		t.Errorf("got %s", body)

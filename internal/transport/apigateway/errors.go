@@ -77,6 +77,8 @@ func (h *Handler) refuseCaller(w http.ResponseWriter, r *http.Request, err error
 	switch kind := runnel.KindOf(err); {
 	case signed:
 		writeFailure(w, http.StatusForbidden, string(signature.Code), runnel.PublicMessage(err))
+	case auth.Unsigned(err):
+		writeFailure(w, http.StatusForbidden, typeMissingToken, saysMissingToken)
 	case kind == runnel.Unauthenticated && auth.Unknown(err):
 		writeFailure(w, http.StatusUnauthorized, "UnauthorizedException", "Unauthorized")
 	case kind == runnel.Unauthenticated, kind == runnel.Denied:

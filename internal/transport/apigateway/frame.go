@@ -9,6 +9,8 @@ const (
 	saysTimeout   = "Endpoint request timed out"
 	saysTooMany   = "Too Many Requests"
 	saysBadBody   = "Bad request body"
+
+	saysMissingToken = "Missing Authentication Token" // over HTTP only
 )
 
 // appendError appends the payload of an error frame, with API Gateway's spaces.

@@ -101,7 +101,7 @@ func (h *Handler) manager(r *http.Request, data []byte) (*runnel.Principal, erro
 func (h *Handler) refuseManager(w http.ResponseWriter, r *http.Request, err error) {
 	_, signed := errors.AsType[*sigv4.Error](err)
 	if auth.Missing(err) && !signed {
-		writeFailure(w, http.StatusForbidden, typeMissingToken, "Missing Authentication Token")
+		writeFailure(w, http.StatusForbidden, typeMissingToken, saysMissingToken)
 		return
 	}
 	if runnel.KindOf(err) == runnel.Unauthenticated && !signed {

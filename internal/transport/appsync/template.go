@@ -129,4 +129,3 @@ func (t *template) fill(s *scope) graphql.Value {
 	}
 	return t.fixed
 }
-

@@ -7,7 +7,7 @@ LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race e2e interop client-ts soak fuzz lint fmt bench cover generate check clean
+.PHONY: help web page-if-possible run build test race e2e interop client-ts soak fuzz lint fmt bench cover generate check clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,20 @@ help: ## list the targets
 run: build ## serve with the echo model on 127.0.0.1:8080
 	./bin/runnel serve
 
-build: ## build bin/runnel
+# The chat page is built anew when something that it is made of has changed. A
+# machine without Node builds a binary without it, and so does one where npm can get
+# nothing; CI asks for the page itself.
+PAGE := internal/web/static/page/index.html
+$(PAGE): $(shell find web clients/ts/src -type f -not -path '*/node_modules/*' 2>/dev/null)
+	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent test && npm run --silent build
+
+web: $(PAGE) ## build the chat page (needs node and npm)
+
+page-if-possible:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web || echo 'the chat page could not be built: the binary goes without it'; \
+	else echo 'node is not installed: the binary goes without the chat page'; fi
+
+build: page-if-possible ## build bin/runnel, with the chat page if node is there
 	$(GO) build -buildvcs=auto -trimpath -ldflags '$(LDFLAGS)' -o bin/runnel ./cmd/runnel
 
 test: ## run all tests that need nothing but Go
@@ -63,4 +76,4 @@ generate: ## rewrite golden files and generated documents
 check: lint race e2e ## what every change must pass
 
 clean: ## remove what was built
-	rm -rf bin coverage.out runnel-data
+	rm -rf bin coverage.out runnel-data internal/web/static/page clients/ts/dist

@@ -24,6 +24,7 @@ import (
 	"github.com/runnelhq/runnel/internal/session"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
+	"github.com/runnelhq/runnel/internal/web"
 )
 
 const (
@@ -43,6 +44,7 @@ type App struct {
 	access  *access
 
 	functions *function.Set
+	page      *web.Page // nil: there is none in this binary
 
 	certs     *cert.Store // nil: plaintext only
 	authority string      // to trust, of a certificate for development
@@ -83,8 +85,12 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	page, err := web.New()
+	if err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
 	return &App{
-		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table, access: access, functions: functions,
+		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table, access: access, functions: functions, page: page,
 		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }

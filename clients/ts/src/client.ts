@@ -1,7 +1,7 @@
 import { Answer } from './answer.js';
 import { Backoff, type Notice } from './backoff.js';
 import { errorOf, RunnelError, unreachable } from './errors.js';
-import { follow, type Position } from './stream.js';
+import { eventStream, follow, watched, type Position, type Transport } from './stream.js';
 import { isTerminal, type Cursor, type Generation, type Prompt, type Receipt, type SessionEvent, type Transcript } from './types.js';
 
 const CALL_TIMEOUT = 30_000; // ms, of one request that is not a stream
@@ -15,6 +15,8 @@ export interface Options {
   token?: string | (() => string | Promise<string>);
   /** Further headers of every request. */
   headers?: Record<string, string>;
+  /** How sessions are followed: over server-sent events unless it says otherwise. */
+  transport?: Transport;
   /** In place of the global one. */
   fetch?: typeof fetch;
   /** Whether browsers show cookies: same-origin by default, as fetch has it. */
@@ -64,9 +66,10 @@ export class Runnel {
 
   /** positions is subscribe, with the cursor of each event: undefined within a reset that is not complete. */
   positions(session: string, options: SubscribeOptions = {}): AsyncGenerator<Position, void, undefined> {
-    const open = (after: Cursor, signal: AbortSignal) =>
-      this.#fetch(`sessions/${segment(session)}/events?after=${encodeURIComponent(after)}`, { headers: { accept: 'text/event-stream' } }, signal);
-    return follow(open, options.after ?? '0', this.#backoff(), typeof this.#options.token === 'function', options.signal);
+    const transport = this.#options.transport ?? eventStream((after, signal) => this.#open(session, after, signal));
+    const connect = (after: Cursor, opened: () => void, signal?: AbortSignal) =>
+      watched(transport, { base: this.#base, session, after, token: () => this.#token(), opened }, signal);
+    return follow(connect, options.after ?? '0', this.#backoff(), typeof this.#options.token === 'function', options.signal);
   }
 
   /** stream asks and yields the events of the answer, from its first to its terminal one. */
@@ -108,6 +111,15 @@ export class Runnel {
     return (await this.#call(`sessions/${segment(session)}`, {}, options.signal)) as Transcript;
   }
 
+  #open(session: string, after: Cursor, signal: AbortSignal): Promise<Response> {
+    return this.#fetch(`sessions/${segment(session)}/events?after=${encodeURIComponent(after)}`, { headers: { accept: 'text/event-stream' } }, signal);
+  }
+
+  async #token(): Promise<string | undefined> {
+    const { token } = this.#options;
+    return typeof token === 'function' ? await token() : token;
+  }
+
   #backoff(): Backoff {
     return new Backoff(this.#options.notify ?? (() => {}));
   }
@@ -132,10 +144,10 @@ export class Runnel {
 
   /** #fetch makes one request and returns the response if it is a success. */
   async #fetch(path: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
-    const { token, headers, credentials, fetch = globalThis.fetch } = this.#options;
+    const { headers, credentials, fetch = globalThis.fetch } = this.#options;
     const shown: Record<string, string> = { ...headers, ...(init.headers as Record<string, string>) };
-    const good = typeof token === 'function' ? await token() : token;
-    if (good) shown['authorization'] = `Bearer ${good}`;
+    const token = await this.#token();
+    if (token) shown['authorization'] = `Bearer ${token}`;
     const request: RequestInit = { ...init, headers: shown, signal };
     if (credentials) request.credentials = credentials;
     const response = await fetch(`${this.#base}/v1/${path}`, request).catch((cause: unknown) => Promise.reject(unreachable(cause)));

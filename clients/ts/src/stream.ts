@@ -14,9 +14,31 @@ export interface Position {
   cursor?: Cursor;
 }
 
+/** What a connection is to be opened for. */
+export interface Request {
+  /** The gateway, such as http://127.0.0.1:8080; empty for the page's own. */
+  base: string;
+  session: string;
+  after: Cursor;
+  /** Returns the credentials that are good now; undefined if there are none. */
+  token: () => Promise<string | undefined>;
+  /** Call it when the gateway has accepted the connection. */
+  opened: () => void;
+  /** Call it at every sign of life. */
+  alive: () => void;
+  signal: AbortSignal;
+}
+
+/**
+ * A Transport opens one connection and yields what comes over it, in pieces that
+ * belong together: the last position of each has a cursor. It ends by throwing a
+ * RunnelError, of kind unavailable if another connection may be tried.
+ */
+export type Transport = (request: Request) => AsyncGenerator<Position[], void, undefined>;
+
 /** follow yields what a session says after a position, over as many connections as it takes. */
 export async function* follow(
-  open: (after: Cursor, signal: AbortSignal) => Promise<Response>,
+  connect: (after: Cursor, opened: () => void, signal?: AbortSignal) => AsyncGenerator<Position[], void, undefined>,
   after: Cursor,
   backoff: Backoff,
   renewable: boolean,
@@ -30,7 +52,7 @@ export async function* follow(
   for (;;) {
     const began = Date.now();
     try {
-      for await (const events of connect(open, after, opened, signal)) {
+      for await (const events of connect(after, opened, signal)) {
         // All but the last have no cursor: a break between them would make the
         // next connection repeat them, so they count as given together.
         yield* events;
@@ -56,18 +78,30 @@ export async function* follow(
   }
 }
 
-/** connect opens a connection and yields what comes, in pieces that belong together. */
-async function* connect(
-  open: (after: Cursor, signal: AbortSignal) => Promise<Response>,
-  after: Cursor,
-  opened: () => void,
+/** watched runs a transport until it shows no life any more: a connection can die without a word. */
+export async function* watched(
+  transport: Transport,
+  request: Omit<Request, 'alive' | 'signal'>,
   signal?: AbortSignal,
 ): AsyncGenerator<Position[], void, undefined> {
-  // A connection can die without a word; a gateway that lives sends heartbeats.
   const dead = new AbortController();
   let watch = setTimeout(() => dead.abort(), QUIET);
+  const alive = () => {
+    clearTimeout(watch);
+    watch = setTimeout(() => dead.abort(), QUIET);
+  };
   try {
-    const response = await open(after, signal ? AbortSignal.any([signal, dead.signal]) : dead.signal);
+    yield* transport({ ...request, alive, signal: signal ? AbortSignal.any([signal, dead.signal]) : dead.signal });
+  } finally {
+    clearTimeout(watch);
+    dead.abort();
+  }
+}
+
+/** eventStream reads a session over server-sent events. */
+export function eventStream(open: (after: Cursor, signal: AbortSignal) => Promise<Response>): Transport {
+  return async function* ({ after, opened, alive, signal }) {
+    const response = await open(after, signal);
     if (!response.body) throw unreachable('the answer has no body');
     opened();
     let held: Position[] = []; // of a reset that is not complete
@@ -75,8 +109,7 @@ async function* connect(
     const frames = readFrames(response.body);
     for (;;) {
       const frame = await next(frames);
-      clearTimeout(watch);
-      watch = setTimeout(() => dead.abort(), QUIET);
+      alive();
       if (frame === null) continue;
       if (frame.type === 'error') throw streamError(frame.data);
       const position: Position = { event: JSON.parse(frame.data) as SessionEvent };
@@ -86,10 +119,7 @@ async function* connect(
       yield held;
       held = [];
     }
-  } finally {
-    clearTimeout(watch);
-    dead.abort();
-  }
+  };
 }
 
 /** next returns the next frame. That there is none any more is a failure of the connection. */

@@ -1,0 +1,259 @@
+// The chat page in a real browser: what a person does, and what happens to one.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+
+import { openBrowser } from './lib/browser.mjs';
+import { newKey, startGateway } from './lib/gateway.mjs';
+import { transcript } from './lib/native.mjs';
+import { LIMIT, until } from './lib/wait.mjs';
+
+const QUICK = 'echo?ttft=0s&tps=0&tokens=60';
+const SLOW = 'echo?ttft=50ms&tps=40&tokens=160'; // four seconds
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** picture keeps a screenshot for the documentation, if it is asked to. */
+async function picture(page, name) {
+  if (process.env.RUNNEL_PICTURES) {
+    await page.screenshot({ path: fileURLToPath(new URL(`../docs/images/${name}.png`, import.meta.url)) });
+  }
+}
+
+/** openPage opens the chat in a browser, and notes what must not happen there. */
+async function openPage(t, context, gateway, session) {
+  const page = await context.newPage();
+  page.faults = [];
+  page.on('pageerror', (err) => page.faults.push(err.message));
+  page.on('console', (line) => {
+    if (/Content Security Policy|Refused to/.test(line.text())) page.faults.push(line.text());
+  });
+  page.on('dialog', (dialog) => {
+    page.faults.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  await page.goto(`${gateway.url}/#${encodeURIComponent(session)}`);
+  await page.locator('#prompt').waitFor();
+  return page;
+}
+
+const ask = async (page, prompt) => {
+  await page.locator('#prompt').fill(prompt);
+  await page.keyboard.press('Enter');
+};
+const answers = (page) => page.locator('section.answer');
+const busy = (page) => page.locator('section.answer[aria-busy="true"]');
+const answered = (page, count = 1) => page.locator('section.answer[aria-busy="false"]').nth(count - 1).waitFor();
+
+/** said is the text of the nth answer without its layout, to compare with Markdown. */
+const said = async (page, n = 0) => letters(await answers(page).nth(n).locator('.markdown').innerText());
+const letters = (text) => text.replace(/[^\p{L}]/gu, ''); // list numbers are layout, too
+/** written is what the gateway keeps of the nth answer, without its marks. */
+const written = async (gateway, session, n = 0) => letters((await transcript(gateway, session)).turns[n].text);
+
+/** same compares texts that are too long to print. */
+function same(got, want, what = 'the text') {
+  if (got === want) return;
+  let at = 0;
+  while (got[at] === want[at]) at++;
+  assert.fail(`${what} differs after ${at} letters: ${got.length} shown, ${want.length} written: …${got.slice(at, at + 40)} / …${want.slice(at, at + 40)}`);
+}
+
+async function violations(page) {
+  await page.evaluate(AXE).catch(() => {});
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run());
+  return found.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
+}
+
+test('a question is answered, in light and dark, and on a phone', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const context = await openBrowser(t);
+  const page = await openPage(t, context, gateway, 'first');
+  await picture(page, 'chat-empty');
+  await ask(page, 'What is a log?');
+  await until('it streams', async () => (await busy(page).count()) === 1 && (await said(page)).length > 40);
+  await picture(page, 'chat-streaming');
+  await answered(page);
+  same(await said(page), await written(gateway, 'first'));
+  assert.equal(await page.locator('.asked p').innerText(), 'What is a log?');
+  await page.getByRole('button', { name: 'Events' }).click();
+  await page.getByText('To the first token').waitFor();
+  assert.match(await page.locator('.drawer').innerText(), /Accepted after\s+\d+ ms[^]*generation\.done/);
+  await picture(page, 'chat-events');
+  assert.deepEqual(await violations(page), []);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  assert.deepEqual(await violations(page), []);
+  await picture(page, 'chat-dark');
+  await page.getByRole('button', { name: 'Events' }).click();
+  await page.setViewportSize({ width: 390, height: 780 });
+  await page.getByRole('button', { name: 'Conversations' }).click();
+  await page.getByRole('link', { name: 'What is a log?' }).click();
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+  assert.deepEqual(await violations(page), []);
+  await picture(page, 'chat-phone');
+  assert.deepEqual(page.faults, []);
+});
+
+test('stop, answer again, edit and ask again', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const page = await openPage(t, await openBrowser(t), gateway, 'stop');
+  await ask(page, 'One?');
+  await until('it streams', async () => (await said(page)).length > 20);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await answered(page);
+  await page.getByText('Stopped').waitFor();
+  assert.equal((await transcript(gateway, 'stop')).turns[0].state, 'cancelled');
+  await page.getByRole('button', { name: 'Answer again' }).click();
+  await page.getByText('2 of 2').waitFor(); // once it is complete
+  same(await said(page), await written(gateway, 'stop', 1));
+  await page.getByRole('button', { name: 'The answer before' }).click();
+  await page.getByText('Stopped').waitFor();
+  await page.getByRole('button', { name: 'Edit and ask again' }).click();
+  await ask(page, 'Two?');
+  await page.getByText('Two?').first().waitFor();
+  await answered(page);
+  const forked = decodeURIComponent(new URL(page.url()).hash.slice(1));
+  assert.notEqual(forked, 'stop');
+  same(await said(page), await written(gateway, forked));
+  assert.deepEqual(page.faults, []);
+});
+
+test('reloads in the middle, two pages, and a gateway that is killed', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const context = await openBrowser(t);
+  const page = await openPage(t, context, gateway, 'kill');
+  await ask(page, 'What is a log?');
+  await until('it streams', async () => (await said(page)).length > 20);
+  await page.reload();
+  const other = await openPage(t, context, gateway, 'kill');
+  await until('both stream', async () => (await busy(page).count()) + (await busy(other).count()) === 2 && (await said(other)).length > 60);
+  await gateway.kill();
+  await page.getByText('Not connected').waitFor();
+  await picture(page, 'chat-lost');
+  await gateway.start();
+  await page.getByText(/Connected again: went on after/).waitFor();
+  await answered(page);
+  await answered(other);
+  const want = await written(gateway, 'kill');
+  same(await said(page), want);
+  same(await said(other), want, 'the other page');
+  // What one page asks, the other shows.
+  await ask(other, 'And then?');
+  await page.locator('.asked p', { hasText: 'And then?' }).waitFor();
+  await answered(page, 2);
+  same(await said(page, 1), await written(gateway, 'kill', 1));
+  assert.deepEqual([page.faults, other.faults], [[], []]);
+});
+
+test('the network is cut and comes back; without one the page starts', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const context = await openBrowser(t);
+  const page = await openPage(t, context, gateway, 'offline');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload(); // now the worker has seen its files
+  await ask(page, 'What is a log?');
+  await answered(page);
+  const want = await written(gateway, 'offline');
+  await context.setOffline(true);
+  await page.reload();
+  await until('what was said is there', async () => (await answers(page).count()) === 1 && (await said(page)) === want);
+  await page.getByText('You are offline').waitFor();
+  await context.setOffline(false);
+  await page.getByText('You are offline').waitFor({ state: 'hidden' });
+  await ask(page, 'And then?');
+  await answered(page, 2);
+  same(await said(page, 1), await written(gateway, 'offline', 1));
+});
+
+test('over every transport the same', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const page = await openPage(t, await openBrowser(t), gateway, 'ways');
+  let n = 0;
+  for (const way of ['WebSocket', 'Server-sent events']) {
+    await page.locator('label', { hasText: 'Over' }).locator('select').selectOption({ label: way });
+    await ask(page, `Over ${way}?`);
+    await until('it streams', async () => (await answers(page).count()) > n && (await said(page, n)).length > 20);
+    await gateway.kill();
+    await gateway.start();
+    await answered(page, n + 1);
+    same(await said(page, n), await written(gateway, 'ways', n), way);
+    n++;
+  }
+  assert.deepEqual(page.faults, []);
+});
+
+test('a key is asked for, and a wrong one refused', LIMIT, async (t) => {
+  const { key, entry } = await newKey('page');
+  const gateway = await startGateway(t, { model: QUICK, config: { keys: [entry] } });
+  const context = await openBrowser(t);
+  const page = await context.newPage();
+  await page.goto(`${gateway.url}/#keys`);
+  for (const [shown, good] of [
+    ['wrong', false],
+    [key, true],
+  ]) {
+    await page.getByRole('dialog').waitFor();
+    await page.getByLabel('API key or token').fill(shown);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    if (good) await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  }
+  await ask(page, 'Hello');
+  await answered(page);
+  assert.ok((await said(page)).length > 20);
+});
+
+test('nothing that a model writes runs', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: QUICK });
+  const page = await openPage(t, await openBrowser(t), gateway, 'hostile');
+  const corpus = [
+    '<script>window.hit = 1</script>',
+    '<img src=x onerror="window.hit = 2">',
+    '<svg onload="window.hit = 3"><script>window.hit = 3</script></svg>',
+    '[click](javascript:window.hit=4) <a href="javascript:window.hit=4">click</a> <a href="data:text/html,<script>1</script>">click</a>',
+    '<iframe srcdoc="<script>parent.hit = 5</script>"></iframe><object data="javascript:1"></object><embed src="javascript:1">',
+    '<form action="javascript:window.hit=6"><button class="copy" onclick="window.hit=6">x</button><input autofocus onfocus="window.hit=6"></form>',
+    '```"><img src=x onerror="window.hit=7">\ncode\n```',
+    '| <img src=x onerror="window.hit=8"> |\n|---|\n| `<script>` |',
+    '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=window.hit=9&gt;">',
+    '![x](https://example.com/tracker.png) <style>*{display:none}</style><link rel=stylesheet href=//example.com><base href=//example.com>',
+    '<details open ontoggle="window.hit=10"><summary>x</summary></details><video><source onerror="window.hit=10"></video>',
+    '<div style="position:fixed;inset:0" id="prompt" name="getElementById">over everything</div>',
+    '&#x3C;script&#x3E;window.hit=11&#x3C;/script&#x3E; \u202e<b onmouseover=window.hit=11>x</b>',
+  ];
+  const outside = [];
+  page.on('request', (request) => !request.url().startsWith(gateway.url) && !request.url().startsWith('data:') && outside.push(request.url()));
+  const publish = async (piece) => {
+    const response = await fetch(`${gateway.url}/v1/sessions/hostile/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(piece),
+    });
+    assert.equal(response.status, 202, await response.text());
+  };
+  for (const text of corpus) await publish({ type: 'delta', text: `${text}\n\n` });
+  await publish({ type: 'generation.done' });
+  await answered(page);
+  for (const text of ['window.hit = 1', 'onerror="window.hit = 2"']) assert.ok((await answers(page).innerText()).includes(text), 'it is shown as it was written');
+  for (const link of await page.locator('.markdown a[href]').all()) assert.match(await link.getAttribute('href'), /^https:/);
+  for (const button of await page.locator('.markdown button').all()) await button.click();
+  assert.equal(await page.evaluate(() => globalThis.hit), undefined);
+  assert.equal(await page.locator('.markdown :is(script, iframe, form, input, style, img, object, embed, link, base, svg, math, video)').count(), 0);
+  assert.equal(await page.locator('.markdown [style], .markdown [id], .markdown [name]').count(), 0);
+  assert.deepEqual(outside, []);
+  assert.deepEqual(page.faults, []);
+});
+
+test('an answer of 20,000 tokens keeps the page quick', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: 'echo?ttft=0s&tps=4000&tokens=20000' });
+  const page = await openPage(t, await openBrowser(t), gateway, 'long');
+  await page.evaluate(() => {
+    globalThis.long = [];
+    new PerformanceObserver((list) => globalThis.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ entryTypes: ['longtask'] });
+  });
+  await ask(page, 'Everything, please');
+  await answered(page);
+  const long = await page.evaluate(() => globalThis.long);
+  t.diagnostic(`long tasks: ${long.map(Math.round)} ms`);
+  same(await said(page), await written(gateway, 'long'));
+});

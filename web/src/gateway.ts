@@ -1,0 +1,34 @@
+import { Runnel, webSocket, type Notice, type Transport } from '@runnelhq/client';
+import { signal } from '@preact/signals';
+
+import { graphQL } from './graphql';
+import { token, transport, type TransportName } from './settings';
+
+/** Set when the gateway asks who we are. */
+export const signedOut = signal(false);
+export const models = signal<string[]>([]);
+
+const transports: Record<TransportName, Transport | undefined> = {
+  sse: undefined, // the client's own
+  websocket: webSocket(),
+  graphql: graphQL(),
+};
+
+/** open returns a client that tells of its connection. */
+export function open(notify: (notice: Notice) => void = () => {}): Runnel {
+  const chosen = transports[transport.value];
+  return new Runnel('', { token: () => token.value, notify, ...(chosen ? { transport: chosen } : {}) });
+}
+
+/** loadModels asks what may be asked. */
+export async function loadModels(): Promise<void> {
+  const response = await fetch('/v1/models', { headers: headers() }).catch(() => undefined);
+  signedOut.value = response?.status === 401;
+  if (!response?.ok) return;
+  const { data } = (await response.json()) as { data: { id: string }[] };
+  models.value = data.map(({ id }) => id);
+}
+
+export function headers(): Record<string, string> {
+  return token.value ? { authorization: `Bearer ${token.value}` } : {};
+}

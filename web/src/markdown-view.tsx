@@ -1,0 +1,62 @@
+import { memo } from 'preact/compat';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+
+import { Blocks } from './blocks';
+import { render, renderTail } from './markdown';
+
+/** The share of the time that rendering the tail may take: one that is long is rendered less often. */
+const SHARE = 0.2;
+
+/** Markdown shows a text that grows. Only its last block is ever rendered again. */
+export function Markdown({ text, whole }: { text: string; whole: boolean }) {
+  const blocks = useMemo(() => new Blocks(), []);
+  const box = useRef<HTMLDivElement>(null);
+  blocks.set(text);
+  const { done, tail } = blocks;
+  useEffect(() => {
+    const { current } = box;
+    if (!current?.querySelector('pre code[class^="language-"]:not([data-highlighted])')) return;
+    void import('./highlight').then(({ highlight }) => highlight(current));
+  }, [done.length, whole]);
+  return (
+    <div class="markdown" ref={box} onClick={copy}>
+      {done.map((block, at) => (
+        <Block key={at} markdown={block} />
+      ))}
+      {tail && (whole ? <Block key="tail" markdown={tail} /> : <Tail key="open" markdown={tail} />)}
+    </div>
+  );
+}
+
+const Block = memo(({ markdown }: { markdown: string }) => {
+  const html = useMemo(() => render(markdown), [markdown]);
+  return <div class="block" dangerouslySetInnerHTML={{ __html: html }} />;
+});
+
+/** Tail is rendered as often as it changes, unless that takes too long. */
+function Tail({ markdown }: { markdown: string }) {
+  const last = useRef({ html: '', at: -Infinity, took: 0 });
+  const [, again] = useState(0);
+  const now = performance.now();
+  const due = last.current.at + last.current.took / SHARE;
+  useEffect(() => {
+    if (due <= now) return;
+    const timer = setTimeout(() => again((n) => n + 1), due - now);
+    return () => clearTimeout(timer);
+  });
+  if (due <= now) {
+    const html = renderTail(markdown);
+    last.current = { html, at: now, took: performance.now() - now };
+  }
+  return <div class="block open" dangerouslySetInnerHTML={{ __html: last.current.html }} />;
+}
+
+/** copy copies a code block: the buttons come with the rendered text and have no code of their own. */
+function copy({ target }: Event): void {
+  if (!(target instanceof HTMLButtonElement) || !target.classList.contains('copy')) return;
+  const code = target.closest('.code')?.querySelector('code')?.textContent ?? '';
+  void navigator.clipboard?.writeText(code).then(() => {
+    target.textContent = 'Copied';
+    setTimeout(() => (target.textContent = 'Copy'), 1500);
+  });
+}

@@ -193,7 +193,22 @@ func testCrashAndFence(t *testing.T, v *victim) {
 	s.done()
 }
 
+// testCrashQueue: a crash voids all leases. If they survived, the prompts would
+// come when those run out, every time; a busy machine is slow once.
 func testCrashQueue(t *testing.T, v *victim) {
+	var waited time.Duration
+	for range 3 {
+		if waited = crashQueue(t, v); waited < v.LeaseTime()*9/10 {
+			return
+		}
+	}
+	t.Errorf("the prompts came only after %s: the leases had survived the crash", waited)
+}
+
+// crashQueue crashes a queue with leases and returns how long its prompts took
+// to come again.
+func crashQueue(t *testing.T, v *victim) time.Duration {
+	t.Helper()
 	crash := v.checkpoint()
 	id := newSession()
 	prompts := mustEnqueue(t, v, id, 5)
@@ -214,10 +229,8 @@ func testCrashQueue(t *testing.T, v *victim) {
 	for _, p := range left {
 		mustRemove(t, mustDequeue(t, v, p))
 	}
-	if waited := time.Since(start); waited > soon(v) {
-		t.Errorf("the prompts came only after %s: the leases had survived the crash", waited)
-	}
 	wantDepth(t, v, 0)
+	return time.Since(start)
 }
 
 func testCrashLedger(t *testing.T, v *victim) {

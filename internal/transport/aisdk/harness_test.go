@@ -2,7 +2,6 @@ package aisdk_test
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"iter"
 	"net/http"
@@ -153,18 +152,4 @@ func read(t *testing.T, resp *http.Response) string {
 		t.Fatal(err)
 	}
 	return string(body)
-}
-
-func decode(t *testing.T, resp *http.Response) (v map[string]any) {
-	t.Helper()
-	body := read(t, resp)
-	if err := json.Unmarshal([]byte(body), &v); err != nil {
-		t.Fatalf("%v in %s", err, body)
-	}
-	return v
-}
-
-// generation is the id that the door has told.
-func generation(resp *http.Response) runnel.GenerationID {
-	return runnel.GenerationID(resp.Header.Get("Runnel-Generation"))
 }

@@ -186,7 +186,7 @@ func TestRefusals(t *testing.T) {
 		{"wrong type", `{"prompt":1}`, nil, 400, "must be a JSON object"},
 		{"bad session", `{"prompt":"a","sessionId":"\n"}`, nil, 400, "control character"},
 		{"long prompt", `{"prompt":"` + strings.Repeat("a", 1001) + `"}`, nil, 413, "the limit is 1000"},
-		{"long body", strings.Repeat(" ", 80<<10), nil, 413, "too large"},
+		{"long body", strings.Repeat(" ", 80<<10), nil, 413, "more than"},
 		{"no credentials", why, runnel.Errorf(runnel.Unauthenticated, "who are you?"), 401, "who are you?"},
 		{"over a limit", why, runnel.Errorf(runnel.Limited, "slow down"), 429, "slow down"},
 		{"draining", why, runnel.Errorf(runnel.Unavailable, "shutting down"), 503, "shutting down"},

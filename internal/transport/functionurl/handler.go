@@ -3,8 +3,6 @@ package functionurl
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 	"github.com/runnelhq/runnel/internal/sse"
 )
 
@@ -83,20 +82,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request) (receipt runnel.Receipt, err error) {
-	// Without a deadline a client could hold a connection for ever by sending
-	// a byte now and then. It stays when the body did not come, for net/http
-	// looks for the rest, but not for the stream that follows.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(h.cfg.BodyTimeout))
-	// JSON that escapes all but ASCII triples most texts.
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 3*int64(h.cfg.MaxPrompt)+64<<10))
+	data, err := reply.ReadBody(w, r, reply.MaxBody(h.cfg.MaxPrompt), h.cfg.BodyTimeout)
 	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return receipt, statusError{http.StatusRequestEntityTooLarge, runnel.Errorf(runnel.Invalid, "the body is too large")}
-		}
-		return receipt, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
+		return receipt, err
 	}
-	_ = rc.SetReadDeadline(time.Time{})
 	prompt, err := h.prompt(data)
 	if err != nil {
 		return receipt, err
@@ -128,8 +117,8 @@ func (h *Handler) prompt(data []byte) (p runnel.Prompt, err error) {
 	case strings.TrimSpace(body.Prompt) == "":
 		return p, runnel.Errorf(runnel.Invalid, "the prompt is empty")
 	case len(body.Prompt) > h.cfg.MaxPrompt:
-		return p, statusError{http.StatusRequestEntityTooLarge,
-			runnel.Errorf(runnel.Invalid, "the prompt has %d bytes; the limit is %d", len(body.Prompt), h.cfg.MaxPrompt)}
+		return p, reply.StatusError{Status: http.StatusRequestEntityTooLarge,
+			Err: runnel.Errorf(runnel.Invalid, "the prompt has %d bytes; the limit is %d", len(body.Prompt), h.cfg.MaxPrompt)}
 	}
 	return runnel.Prompt{
 		Session:  runnel.SessionID(body.SessionID),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 	"github.com/runnelhq/runnel/internal/sse"
 )
 
@@ -33,10 +34,6 @@ func (c Config) withDefaults() Config {
 	c.Stream.Logger = c.Logger
 	return c
 }
-
-// maxBody returns the limit of a body with a prompt of the largest size. JSON
-// that escapes all but ASCII, as Python writes it, triples most texts.
-func (c *Config) maxBody() int64 { return 3*int64(c.MaxPrompt) + 64<<10 }
 
 // A Handler is the door.
 type Handler struct {
@@ -104,7 +101,7 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Location", "/v1/generations/"+url.PathEscape(string(receipt.Generation)))
 	w.Header().Set("Runnel-Generation", string(receipt.Generation))
 	if !wantsStream(r.Header) {
-		writeJSON(w, http.StatusAccepted, receipt)
+		reply.JSON(w, http.StatusAccepted, receipt)
 		return
 	}
 	src := sse.Source{Session: receipt.Session, After: receipt.Cursor, Generation: receipt.Generation}
@@ -123,7 +120,7 @@ func (h *Handler) readSubmission(w http.ResponseWriter, r *http.Request) (runnel
 	if err != nil {
 		return sub, err
 	}
-	data, err := readBody(w, r, h.cfg.maxBody())
+	data, err := h.readBody(w, r)
 	if err != nil {
 		return sub, err
 	}
@@ -147,7 +144,7 @@ func (h *Handler) transcript(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, t)
+	reply.JSON(w, http.StatusOK, t)
 }
 
 func (h *Handler) generation(w http.ResponseWriter, r *http.Request) {
@@ -175,7 +172,7 @@ func (h *Handler) aboutGeneration(w http.ResponseWriter, r *http.Request, ask fu
 	if r.Method == http.MethodPost && !g.State.Ended() {
 		code = http.StatusAccepted
 	}
-	writeJSON(w, code, g)
+	reply.JSON(w, code, g)
 }
 
 func sessionID(r *http.Request) (runnel.SessionID, error) {

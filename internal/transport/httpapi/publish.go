@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 )
 
 // A publication is the body of a request that publishes a piece of an answer. Its
@@ -61,7 +62,7 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 	}
 	receipt, err := h.sessions.Publish(r.Context(), p)
 	if runnel.KindOf(err) == runnel.Cancelled {
-		err = statusError{http.StatusConflict, err} // it is the answer that was stopped, not this request
+		err = reply.StatusError{Status: http.StatusConflict, Err: err} // it is the answer that was stopped, not this request
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -69,7 +70,7 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", "/v1/generations/"+url.PathEscape(string(receipt.Generation)))
 	w.Header().Set("Runnel-Generation", string(receipt.Generation))
-	writeJSON(w, http.StatusAccepted, receipt)
+	reply.JSON(w, http.StatusAccepted, receipt)
 }
 
 func (h *Handler) readPublication(w http.ResponseWriter, r *http.Request) (p runnel.Publication, err error) {
@@ -77,7 +78,7 @@ func (h *Handler) readPublication(w http.ResponseWriter, r *http.Request) (p run
 	if err != nil {
 		return p, err
 	}
-	data, err := readBody(w, r, h.cfg.maxBody())
+	data, err := h.readBody(w, r)
 	if err != nil {
 		return p, err
 	}

@@ -9,10 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 )
 
 // A submission is the body of a prompt request.
@@ -44,25 +44,16 @@ type member struct {
 	want   string
 }
 
-// readBody reads a request's JSON body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// readBody reads a request's JSON body.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err := checkContentType(r.Header.Get("Content-Type")); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil {
-		if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, tooLarge("the body has more than %d bytes", e.Limit)
-		}
-		return nil, runnel.Errorf(runnel.Invalid, "the body could not be read").Because(err)
-	}
-	// See [Handler.bounded]: a stream may follow.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	return data, nil
+	return reply.ReadBody(w, r, reply.MaxBody(h.cfg.MaxPrompt), h.cfg.BodyTimeout)
 }
 
 func tooLarge(format string, args ...any) error {
-	return statusError{http.StatusRequestEntityTooLarge, runnel.Errorf(runnel.Invalid, format, args...)}
+	return reply.StatusError{Status: http.StatusRequestEntityTooLarge, Err: runnel.Errorf(runnel.Invalid, format, args...)}
 }
 
 // checkContentType accepts JSON in UTF-8, and a request that does not say.
@@ -73,8 +64,8 @@ func checkContentType(value string) error {
 	media, params, err := mime.ParseMediaType(value)
 	charset := params["charset"]
 	if err != nil || media != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
-		return statusError{http.StatusUnsupportedMediaType,
-			runnel.Errorf(runnel.Invalid, "the content type is %.80q; it must be application/json", value)}
+		return reply.StatusError{Status: http.StatusUnsupportedMediaType,
+			Err: runnel.Errorf(runnel.Invalid, "the content type is %.80q; it must be application/json", value)}
 	}
 	return nil
 }

@@ -54,12 +54,12 @@ export function graphQL(): Transport {
           case 'connection_error':
             throw refused(frame.payload);
           case 'data': {
-            const fields = frame.payload.data?.events;
-            if (!fields) throw refused(frame.payload);
-            const { cursor, ...event } = fields;
-            const position: Position = { event: eventOf(event) };
+            const found = frame.payload.data?.sessionEvents;
+            if (!found) throw refused(frame.payload);
+            const { cursor, body } = found;
+            const position: Position = { event: JSON.parse(body) as SessionEvent };
             held.push(position);
-            if (typeof cursor !== 'string') break;
+            if (cursor === null) break;
             position.cursor = cursor;
             yield held;
             held = [];
@@ -74,11 +74,7 @@ export function graphQL(): Transport {
 }
 
 const EVENTS = `subscription Events($session: ID!, $after: String) {
-  events(session: $session, after: $after) {
-    type generation attempt cursor text reasoning prompt model stop_reason kind message progress data
-    tool { index id name input }
-    usage { input_tokens output_tokens cache_read_tokens cache_write_tokens reasoning_tokens }
-  }
+  sessionEvents(session: $session, after: $after) { cursor body }
 }`;
 
 interface Errors {
@@ -88,17 +84,7 @@ interface Errors {
 type Frame =
   | { type: 'connection_ack' | 'start_ack' | 'ka' | 'complete' }
   | { type: 'error' | 'connection_error'; payload: Errors }
-  | { type: 'data'; payload: Errors & { data?: { events?: Record<string, unknown> | null } | null } };
-
-/** eventOf is an event as the other doors have it: without what it has not, and JSON as what it stands for. */
-function eventOf(fields: Record<string, unknown>): SessionEvent {
-  const event: Record<string, unknown> = { v: 1 };
-  for (const [name, value] of Object.entries(fields)) {
-    if (value === null) continue;
-    event[name] = (name === 'progress' || name === 'data') && typeof value === 'string' ? JSON.parse(value) : value;
-  }
-  return event as unknown as SessionEvent;
-}
+  | { type: 'data'; payload: Errors & { data?: { sessionEvents?: { cursor: string | null; body: string } | null } | null } };
 
 function refused({ errors }: Errors): RunnelError {
   const { errorType = '', message } = errors?.[0] ?? { message: 'refused' };

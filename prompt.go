@@ -42,6 +42,8 @@ type Prompt struct {
 	// Published is the number of the first [Piece] of an answer that is
 	// published from outside; zero if a model is to answer.
 	Published uint64 `json:"published,omitempty"`
+	// Trace is the trace that the generation is a part of, whoever works on it.
+	Trace Trace `json:"trace,omitzero"`
 }
 
 // Text returns the text of the last user message, without its other parts.

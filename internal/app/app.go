@@ -40,6 +40,8 @@ type App struct {
 	cfg     config.Config
 	log     *slog.Logger
 	metrics *obs.Metrics
+	tracer  *obs.Tracer // nil: nobody wants traces
+	node    string      // tells this process from others
 	table   *route.Table
 	access  *access
 
@@ -90,7 +92,7 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 		return nil, fmt.Errorf("app: %w", err)
 	}
 	return &App{
-		cfg: cfg, log: log, metrics: obs.NewMetrics(), table: table, access: access, functions: functions, page: page,
+		cfg: cfg, log: log, node: nodeName(), metrics: obs.NewMetrics(), table: table, access: access, functions: functions, page: page,
 		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -107,12 +109,16 @@ func (a *App) Start(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, listener.Close(), a.closeEngine())
+			a.closeTracer()
 		}
 	}()
 	if a.cfg.TLS() {
 		if err = a.openCerts(); err != nil {
 			return fmt.Errorf("app: %w", err)
 		}
+	}
+	if err = a.openTracer(ctx); err != nil {
+		return err
 	}
 	a.engine, err = natslog.Open(ctx, natslog.Config{
 		Dir: a.cfg.DataDir, URL: strings.Join(a.cfg.NATSURL, ","), Credentials: a.cfg.NATSCreds, Replicas: a.cfg.NATSReplicas,
@@ -146,6 +152,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 		HSTS:    a.cfg.TLSCert != "",
 		TLS:     a.tlsConfig(),
 		Proxies: a.cfg.Proxies(),
+		Trace:   a.extract(),
 
 		HeaderTimeout: a.cfg.HeaderTimeout, IdleTimeout: a.cfg.IdleTimeout, MaxConnections: a.cfg.MaxConnections,
 		Drain: a.drain, DrainTimeout: a.cfg.DrainTimeout + handover,
@@ -209,6 +216,7 @@ func (a *App) Stop() error {
 	begin = time.Now()
 	err := a.closeEngine()
 	a.log.Info("stopping", "step", "close engine", "took", time.Since(begin), "err", err)
+	a.closeTracer()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return errors.Join(append(a.errs, err)...)
@@ -248,7 +256,7 @@ func (a *App) sessionConfig() session.Config {
 		HistoryTurns: orNone(c.HistoryTurns), FlushChunks: c.FlushChunks, FlushInterval: orNone(c.FlushInterval),
 		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout, PublishTimeout: c.PublishTimeout,
 		Attempts: c.Attempts, Retries: orNone(c.Retries), DrainTimeout: c.DrainTimeout,
-		Node: nodeName(), Logger: a.log, Metrics: a.metrics, Audit: auth.NewAudit(a.log), Limits: a.access.limits.Load(),
+		Node: a.node, Logger: a.log, Metrics: a.metrics, Tracer: a.steps(), Audit: auth.NewAudit(a.log), Limits: a.access.limits.Load(),
 	}
 }
 

@@ -39,5 +39,5 @@ func (a *App) newGateway() (*apigateway.Handler, error) {
 func (a *App) handlerClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 256, 256
-	return &http.Client{Transport: a.functions.Transport(transport)}
+	return &http.Client{Transport: a.traced(a.functions.Transport(transport))}
 }

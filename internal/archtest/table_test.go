@@ -105,6 +105,7 @@ func owners() []rule {
 		{"internal/function", []string{"github.com/aws/"}}, // signs calls of Lambda
 		{"interop/lib/handlers/go", []string{"github.com/aws/"}},
 		{"internal/obs", []string{"github.com/prometheus/"}},
+		{"internal/obs", []string{"go.opentelemetry.io/"}},
 		{"internal/config", []string{"github.com/goccy/go-yaml"}},
 		{"internal/cli", []string{"github.com/alecthomas/kong"}},
 		{"internal/server", []string{"github.com/rs/cors"}},

@@ -32,6 +32,8 @@ type Config struct {
 	LogLevel     string        `name:"log-level" default:"info" oneof:"debug info warn error" group:"Node" arg:"LEVEL" help:"The least important level that is logged"`
 	LogFormat    string        `name:"log-format" default:"auto" oneof:"auto text json" group:"Node" arg:"FORMAT" help:"How log lines look; auto is text on a terminal and JSON elsewhere"`
 
+	OTLPEndpoint string `name:"otlp-endpoint" group:"Node" arg:"URL" help:"Where traces go: a collector that speaks OTLP over HTTP; the OTEL_* variables count, too"`
+
 	TLSCert        string        `name:"tls-cert" group:"Port" arg:"FILE" help:"Certificate, with its chain, for TLS on the same port; read again when it changes"`
 	TLSKey         string        `name:"tls-key" group:"Port" arg:"FILE" help:"Its key"`
 	DevTLS         bool          `name:"dev-tls" group:"Port" help:"Do TLS with a certificate for development, made in the data folder"`

@@ -82,6 +82,9 @@ func (c *Config) Validate() error {
 	if err := c.validateTLS(); err != nil {
 		return err
 	}
+	if err := validateEndpoint(c.OTLPEndpoint); err != nil {
+		return err
+	}
 	if _, err := peer.ParseProxies(c.TrustedProxies); err != nil {
 		return invalid("trusted-proxies", "%v", err)
 	}
@@ -188,6 +191,20 @@ func loopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// validateEndpoint reports what is wrong with the address of a collector.
+func validateEndpoint(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+		return nil
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return invalid("otlp-endpoint", "it is not a URL; write it like http://127.0.0.1:4318")
+	case u.User != nil || u.RawQuery != "":
+		return invalid("otlp-endpoint", "credentials go into OTEL_EXPORTER_OTLP_HEADERS, not into the URL")
+	}
+	return nil
 }
 
 func validateNATSURL(text string) error {

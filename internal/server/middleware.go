@@ -77,6 +77,9 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			id = strconv.FormatUint(rand.Uint64(), 36)
 		}
 		w.Header().Set(requestIDHeader, id)
+		if s.cfg.Trace != nil && r.Header.Get("Traceparent") != "" {
+			r = r.WithContext(s.cfg.Trace(r.Context(), r.Header))
+		}
 		if !s.log.Enabled(r.Context(), slog.LevelDebug) {
 			next.ServeHTTP(w, r)
 			return

@@ -58,6 +58,9 @@ type Config struct {
 	// TLS makes the port answer TLS beside plaintext: plaintext only. It offers
 	// h2 and http/1.1 in NextProtos.
 	TLS *tls.Config
+	// Trace finds in the head of a request which trace it is a part of, for
+	// its handler: nobody asks.
+	Trace func(ctx context.Context, head http.Header) context.Context
 	// Proxies are believed when they say for whom they ask; handlers learn it
 	// from [peer.Addr].
 	Proxies peer.Proxies

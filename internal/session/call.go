@@ -28,7 +28,7 @@ func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []run
 			out.started(c.Name, nil)
 		}
 		for try := 0; ; try++ {
-			end, began, err := g.callOnce(ctx, c, p, out)
+			end, began, err := g.callTraced(ctx, c, try, p, out)
 			if err == nil || began || ctx.Err() != nil {
 				return end, err
 			}
@@ -60,8 +60,24 @@ func retryDelay(err error, try int) (time.Duration, bool) {
 	return max(e.RetryAfter, backoff/2+rand.N(backoff)), true
 }
 
-// callOnce makes one call. It reports whether any fragment came.
-func (g *generation) callOnce(ctx context.Context, c runnel.Candidate, p runnel.Prompt, out *outlet) (end *runnel.End, began bool, err error) {
+// callTraced makes one call as a step of its own.
+func (g *generation) callTraced(ctx context.Context, c runnel.Candidate, try int, p runnel.Prompt, out *outlet) (*runnel.End, bool, error) {
+	begin := time.Now()
+	ctx, done := g.s.tracer.Begin(ctx, runnel.Step{
+		Name: runnel.StepCall, Begin: begin, Session: p.Session, Generation: p.Generation, Node: g.s.cfg.Node, Try: try + 1, Model: c.Name,
+	})
+	end, first, err := g.callOnce(ctx, c, p, out)
+	o := outcome(err)
+	o.End = end
+	if !first.IsZero() {
+		o.FirstToken = first.Sub(begin)
+	}
+	done(o)
+	return end, !first.IsZero(), err
+}
+
+// callOnce makes one call. It returns when the first fragment came, if any did.
+func (g *generation) callOnce(ctx context.Context, c runnel.Candidate, p runnel.Prompt, out *outlet) (end *runnel.End, first time.Time, err error) {
 	cfg := &g.s.cfg
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -76,16 +92,16 @@ func (g *generation) callOnce(ctx context.Context, c runnel.Candidate, p runnel.
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
-			return nil, began, err
+			return nil, first, err
 		}
 		if d.End != nil {
-			return d.End, began, nil
+			return d.End, first, nil
 		}
 		now := time.Now()
-		if began {
+		if !first.IsZero() {
 			g.s.metrics.TokenGap(c.Name, now.Sub(last))
 		} else {
-			began = true
+			first = now
 			g.s.metrics.FirstToken(c.Name, now.Sub(p.AcceptedAt))
 		}
 		last = now
@@ -93,9 +109,9 @@ func (g *generation) callOnce(ctx context.Context, c runnel.Candidate, p runnel.
 		silence.Reset(cfg.TokenTimeout)
 	}
 	if ctx.Err() != nil {
-		return nil, began, context.Cause(ctx)
+		return nil, first, context.Cause(ctx)
 	}
-	return nil, began, runnel.Errorf(runnel.Unavailable, "the model's stream ended before its answer was complete")
+	return nil, first, runnel.Errorf(runnel.Unavailable, "the model's stream ended before its answer was complete")
 }
 
 // withHistory returns the prompt as the model gets it.

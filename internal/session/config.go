@@ -47,6 +47,7 @@ type Config struct {
 	Metrics Metrics      // none
 	Limits  Limits       // none
 	Audit   Audit        // none
+	Tracer  Tracer       // none
 }
 
 func (c Config) withDefaults() Config {
@@ -75,6 +76,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Audit == nil {
 		c.Audit = noAudit{}
+	}
+	if c.Tracer == nil {
+		c.Tracer = noTracer{}
 	}
 	return c
 }

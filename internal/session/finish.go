@@ -16,7 +16,9 @@ const (
 // finish commits how the generation ended and says so in the log. The turn
 // comes first: it is fsynced, so nobody can see an end that a crash takes
 // back. cause is nil, errStopped, or a failure.
-func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) error {
+func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) (err error) {
+	ctx, done := g.s.tracer.Begin(ctx, g.step(runnel.StepCommit))
+	defer func() { done(outcome(err)) }()
 	t.Generation, t.Attempt, t.Prompt = g.prompt.Generation, g.run.Attempt, g.prompt.Messages
 	t.AcceptedAt, t.StartedAt, t.FirstAt, t.EndedAt = g.prompt.AcceptedAt, g.run.Started, g.first.UTC(), time.Now().UTC()
 	if g.first.IsZero() {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -155,8 +156,13 @@ func (g *generation) attempt(ctx context.Context) error {
 
 // runFrom stores what comes from src. The call goes out while the claim is being
 // stored; what comes back is held until that has succeeded.
-func (g *generation) runFrom(ctx context.Context, src source) error {
+func (g *generation) runFrom(ctx context.Context, src source) (err error) {
 	s := g.s
+	step := g.step(runnel.StepAttempt)
+	step.Attempt, step.Model = g.run.Attempt+1, g.label(src.model)
+	ctx, done := s.tracer.Begin(ctx, step)
+	var failed error // why the answer is not complete
+	defer func() { done(outcome(cmp.Or(err, failed))) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.TotalTimeout,
 		runnel.Errorf(runnel.Unavailable, "the answer was not complete after %v", s.cfg.TotalTimeout))
 	defer cancel()
@@ -179,13 +185,15 @@ func (g *generation) runFrom(ctx context.Context, src source) error {
 		return err
 	}
 	s.metrics.Started(g.label(src.model))
-	turn, err := g.drainOutlet(ctx, out)
-	if errors.Is(err, runnel.ErrFenced) || errors.Is(err, errHandover) {
-		return err
+	var turn *runnel.Turn
+	turn, failed = g.drainOutlet(ctx, out)
+	g.traceStream(ctx, failed)
+	if errors.Is(failed, runnel.ErrFenced) || errors.Is(failed, errHandover) {
+		return failed
 	}
 	cancel()
 	caller.Wait()
-	return g.finish(ctx, turn, err)
+	return g.finish(ctx, turn, failed)
 }
 
 // label is what the metrics know a model by: publishers call theirs what they

@@ -22,6 +22,7 @@ type Service struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics Metrics
+	tracer  Tracer
 	limits  Limits
 
 	slots  chan struct{} // one token per generation that may run
@@ -47,6 +48,7 @@ func New(engine runnel.Engine, router Router, cfg Config) *Service {
 		cfg:     cfg,
 		log:     cfg.Logger.With("component", "session"),
 		metrics: cfg.Metrics,
+		tracer:  cfg.Tracer,
 		limits:  cfg.Limits,
 		slots:   make(chan struct{}, cfg.MaxGenerations),
 		trail:   trail{audit: cfg.Audit},

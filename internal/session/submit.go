@@ -106,6 +106,9 @@ func (s *Service) earlier(ctx context.Context, sub runnel.Submission) (receipt r
 // exclusive, the session must have none. It reports false if the prompt is
 // certainly not stored.
 func (s *Service) accept(ctx context.Context, p *runnel.Prompt, exclusive bool) (stored bool, err error) {
+	ctx, done := s.tracer.Begin(ctx, runnel.Step{Name: runnel.StepAccept, Session: p.Session, Generation: p.Generation, Node: s.cfg.Node})
+	defer func() { done(outcome(err)) }()
+	p.Trace = runnel.TraceFrom(ctx)
 	var indexing sync.WaitGroup
 	var indexErr error
 	indexing.Go(func() { indexErr = s.engine.Index(ctx, p.Session, p.Generation) })

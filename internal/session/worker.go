@@ -117,11 +117,12 @@ func (s *Service) holds(g *generation) bool {
 
 // work sees one leased prompt through: its turn, a free slot, the model run.
 func (s *Service) work(ctx context.Context, g *generation) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(runnel.WithTrace(ctx, g.prompt.Trace))
 	defer cancel(nil)
 	g.onInterrupt(cancel)
 	defer s.release(g)
 
+	taken := time.Now()
 	err := g.prepare(ctx)
 	if err == nil && g.prompt.Published == 0 { // no model of ours is asked
 		select {
@@ -131,6 +132,7 @@ func (s *Service) work(ctx context.Context, g *generation) {
 			err = context.Cause(ctx)
 		}
 	}
+	g.traceQueue(ctx, taken, err)
 	if err == nil || errors.Is(err, errStopped) {
 		err = g.attempt(ctx)
 	}

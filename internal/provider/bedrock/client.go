@@ -104,6 +104,7 @@ func (p *Provider) call(ctx context.Context, prompt *runnel.Prompt) (resp *http.
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", eventstream.ContentType)
 	req.Header.Set("User-Agent", "runnel")
+	runnel.TraceFrom(ctx).SetHeaders(req.Header.Set)
 	if p.family != &converse {
 		req.Header.Set("X-Amzn-Bedrock-Accept", "application/json")
 	}

@@ -81,6 +81,7 @@ func (c *Client) post(ctx context.Context, path string, body []byte, accept []st
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", accept[0])
 	req.Header.Set("User-Agent", "runnel")
+	runnel.TraceFrom(ctx).SetHeaders(req.Header.Set)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		cancel()

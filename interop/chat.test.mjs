@@ -170,7 +170,7 @@ test('over every transport the same', LIMIT, async (t) => {
   const gateway = await startGateway(t, { model: SLOW });
   const page = await openPage(t, await openBrowser(t), gateway, 'ways');
   let n = 0;
-  for (const way of ['WebSocket', 'Server-sent events']) {
+  for (const way of ['WebSocket', 'AppSync GraphQL', 'Server-sent events']) {
     await page.locator('label', { hasText: 'Over' }).locator('select').selectOption({ label: way });
     await ask(page, `Over ${way}?`);
     await until('it streams', async () => (await answers(page).count()) > n && (await said(page, n)).length > 20);

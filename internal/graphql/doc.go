@@ -57,8 +57,7 @@
 //
 // Tests hold it to graphql-js: oracle_test.go says how.
 //
-// Files: schema.go, check.go and prelude.graphql make the schema, runnel.graphql is the one that
-// a gateway has by itself ([BuiltIn]), auth.go reads directives,
+// Files: schema.go, check.go and prelude.graphql make the schema, auth.go reads directives,
 // document.go parses and validates, limits.go measures, operation.go and coerce.go
 // hold variables and arguments to types, plan.go compiles selections, write.go
 // turns values into answers, execute.go runs resolvers, introspect.go answers for

@@ -211,9 +211,3 @@ func located(err error) error {
 	file, _ := g.Extensions["file"].(string)
 	return fmt.Errorf("%s:%d:%d: %s", file, g.Locations[0].Line, g.Locations[0].Column, g.Message)
 }
-
-//go:embed runnel.graphql
-var runnelSchema string
-
-// BuiltIn returns the schema of a gateway whose user brings none.
-func BuiltIn() Source { return Source{Name: "runnel.graphql", Text: runnelSchema} }

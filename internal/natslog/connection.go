@@ -3,7 +3,6 @@ package natslog
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -63,7 +62,7 @@ func (e *Engine) Connections(ctx context.Context, id runnel.SessionID) ([]runnel
 // connections returns what is noted, oldest first.
 func (e *Engine) connections(ctx context.Context, id runnel.SessionID) (all []runnel.Connection, err error) {
 	pattern := connPrefix + token(string(id)) + ".*"
-	err = e.conn.each(ctx, connStream, query{Seq: 1, NextFor: pattern}, func(m message) error {
+	err = e.conn.eachNow(ctx, connStream, query{Seq: 1, NextFor: pattern}, func(m message) error {
 		var c runnel.Connection
 		if err := json.Unmarshal(m.data, &c); err != nil {
 			return fmt.Errorf("read a connection: %w", err)
@@ -71,9 +70,6 @@ func (e *Engine) connections(ctx context.Context, id runnel.SessionID) (all []ru
 		all = append(all, c)
 		return nil
 	})
-	if errors.Is(err, errNone) {
-		err = nil
-	}
 	slices.SortStableFunc(all, func(a, b runnel.Connection) int { return a.Opened.Compare(b.Opened) })
 	return all, err
 }

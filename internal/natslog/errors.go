@@ -21,6 +21,8 @@ var (
 	// errNoAnswer says that a request got no answer in time; the server may
 	// have carried it out.
 	errNoAnswer = errors.New("no answer in time")
+	// errEnough ends an iteration.
+	errEnough = errors.New("enough")
 	// errCut says that a tail has ended, and that another may be had.
 	errCut    = errors.New("the tail has ended")
 	errClosed = errors.New("the engine is closed")

@@ -200,6 +200,26 @@ func (c *conn) each(ctx context.Context, stream string, q query, f func(message)
 	return nil
 }
 
+// eachNow calls f for all messages that q asks for and that are there now, in
+// order, until f returns an error. It asks for one at a time, which the leader
+// answers in a cluster: a replica that lags would still show what was removed. So
+// it is for streams that things are removed from, and where there are few.
+func (c *conn) eachNow(ctx context.Context, stream string, q query, f func(message) error) error {
+	for {
+		m, err := c.get(ctx, stream, q)
+		if errors.Is(err, errNone) {
+			return nil
+		}
+		if err == nil {
+			err = f(m)
+		}
+		if err != nil {
+			return err
+		}
+		q.Seq = m.seq + 1
+	}
+}
+
 // streamInfo is the part of a stream's state that matters here.
 type streamInfo struct {
 	Created time.Time `json:"created"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -158,26 +159,22 @@ func (e *Engine) pulled(ctx context.Context, answers <-chan *nats.Msg) (*nats.Ms
 	}
 }
 
-// Waiting implements [runnel.Queue]. It asks for one prompt at a time, which
-// the leader answers in a cluster: a replica that lags would still show what was
-// removed, and a session has few prompts in the queue.
+// Waiting implements [runnel.Queue].
 func (e *Engine) Waiting(ctx context.Context, id runnel.SessionID) ([]runnel.Prompt, error) {
 	var prompts []runnel.Prompt
-	q := query{Seq: 1, NextFor: promptSubjects(id)}
-	for len(prompts) < maxWaiting {
-		m, err := e.conn.get(ctx, promptStream, q)
-		if errors.Is(err, errNone) {
-			break
+	err := e.conn.eachNow(ctx, promptStream, query{Seq: 1, NextFor: promptSubjects(id)}, func(m message) error {
+		if len(prompts) == maxWaiting {
+			return errEnough
 		}
 		var p runnel.Prompt
-		if err == nil {
-			err = json.Unmarshal(m.data, &p)
-		}
-		if err != nil {
-			return nil, fail(err, "prompts of %s", id)
+		if err := json.Unmarshal(m.data, &p); err != nil {
+			return fmt.Errorf("read a prompt: %w", err)
 		}
 		prompts = append(prompts, p)
-		q.Seq = m.seq + 1
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, fail(err, "prompts of %s", id)
 	}
 	return prompts, nil
 }

@@ -1,8 +1,8 @@
 import { RunnelError, type Position, type SessionEvent, type Transport } from '@runnelhq/client';
 
 /**
- * graphQL follows sessions as an AppSync client does: the subscription runnelEvents
- * over AppSync's real-time protocol.
+ * graphQL follows sessions as an AppSync client does: the subscription to a
+ * session's events over AppSync's real-time protocol.
  */
 export function graphQL(): Transport {
   return async function* ({ session, after, token, opened, alive, signal }) {
@@ -27,8 +27,6 @@ export function graphQL(): Transport {
     socket.onclose = ({ code }) => fail(new RunnelError('unavailable', `closed with ${code}`));
     const stop = () => fail(new RunnelError('unavailable', 'stopped'));
     signal.addEventListener('abort', stop);
-    const query =
-      'subscription Events($session: ID!, $after: String) { runnelEvents(session: $session, after: $after) { cursor body } }';
     try {
       let held: Position[] = [];
       for (;;) {
@@ -45,7 +43,7 @@ export function graphQL(): Transport {
               JSON.stringify({
                 id: '1',
                 type: 'start',
-                payload: { data: JSON.stringify({ query, variables: { session, after } }), extensions: { authorization: header } },
+                payload: { data: JSON.stringify({ query: EVENTS, variables: { session, after } }), extensions: { authorization: header } },
               }),
             );
             break;
@@ -54,14 +52,15 @@ export function graphQL(): Transport {
             break;
           case 'error':
           case 'connection_error':
-            throw refused(frame);
+            throw refused(frame.payload);
           case 'data': {
-            const event = frame.payload.data?.runnelEvents;
-            if (!event) break;
-            const position: Position = { event: JSON.parse(event.body) as SessionEvent };
+            const found = frame.payload.data?.sessionEvents;
+            if (!found) throw refused(frame.payload);
+            const { cursor, body } = found;
+            const position: Position = { event: JSON.parse(body) as SessionEvent };
             held.push(position);
-            if (!event.cursor) break;
-            position.cursor = event.cursor;
+            if (cursor === null) break;
+            position.cursor = cursor;
             yield held;
             held = [];
           }
@@ -74,12 +73,20 @@ export function graphQL(): Transport {
   };
 }
 
+const EVENTS = `subscription Events($session: ID!, $after: String) {
+  sessionEvents(session: $session, after: $after) { cursor body }
+}`;
+
+interface Errors {
+  errors?: { errorType?: string; message: string }[];
+}
+
 type Frame =
   | { type: 'connection_ack' | 'start_ack' | 'ka' | 'complete' }
-  | { type: 'error' | 'connection_error'; payload: { errors: { errorType?: string; message: string }[] } }
-  | { type: 'data'; payload: { data: { runnelEvents?: { cursor?: string | null; body: string } } | null } };
+  | { type: 'error' | 'connection_error'; payload: Errors }
+  | { type: 'data'; payload: Errors & { data?: { sessionEvents?: { cursor: string | null; body: string } | null } | null } };
 
-function refused({ payload }: { payload: { errors: { errorType?: string; message: string }[] } }): RunnelError {
-  const { errorType = '', message } = payload.errors[0] ?? { message: 'refused' };
+function refused({ errors }: Errors): RunnelError {
+  const { errorType = '', message } = errors?.[0] ?? { message: 'refused' };
   return new RunnelError(/Unauthorized/.test(errorType) ? 'unauthenticated' : 'invalid', message);
 }

@@ -31,8 +31,11 @@ page-if-possible:
 build: page-if-possible ## build bin/runnel, with the chat page if node is there
 	$(GO) build -buildvcs=auto -trimpath -ldflags '$(LDFLAGS)' -o bin/runnel ./cmd/runnel
 
+# The end-to-end tests come last and alone: thousands of clients and other tests
+# would only be slow together.
 test: ## run all tests that need nothing but Go
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 10m $(PACKAGES)
+	$(GO) test -timeout 10m ./e2e/...
 
 race: ## the same with the race detector (needs gcc); leaves out e2e
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m $(PACKAGES)

@@ -8,6 +8,7 @@ const (
 	Publish  = "publish"  // add a piece to an answer that is produced outside
 	View     = "view"     // of subscriptions: show a session as it is answered
 	Events   = "events"   // of subscriptions: show a session's events as they are
+	Filter   = "filter"   // of subscriptions: show the mutations that pass a filter of one's own
 	Cancel   = "cancel"   // stop a generation
 	Session  = "session"  // what a session has said so far
 	HTTP     = "http"     // ask an endpoint
@@ -71,8 +72,9 @@ type Binding struct {
 	Async    bool          `yaml:"async"` // do not wait for the function
 	Timeout  time.Duration `yaml:"timeout"`
 
-	// Result is a template of what the field returns, or of what subscribers of
-	// a view get: JSON, or a bare text.
+	// Result is a template of what the field returns, of what subscribers of a view
+	// get, or of the filter, in the form of AppSync's setSubscriptionFilter: JSON,
+	// or a bare text.
 	Result string `yaml:"result"`
 }
 

@@ -69,6 +69,10 @@ func (b Binding) validate() error {
 		if !named {
 			return errors.New(": session must name the argument that is the session")
 		}
+	case Filter:
+		if b.Result == "" {
+			return errors.New(": result must be the filter")
+		}
 	case Cancel:
 		if b.Text == "" {
 			return errors.New(": text must name the argument that is the generation")
@@ -84,7 +88,7 @@ func (b Binding) validate() error {
 	case Constant:
 	default:
 		return fmt.Errorf(".do: %q is none of %s", b.Do,
-			strings.Join([]string{Submit, Publish, View, Events, Cancel, Session, HTTP, Function, Constant}, ", "))
+			strings.Join([]string{Submit, Publish, View, Events, Filter, Cancel, Session, HTTP, Function, Constant}, ", "))
 	}
 	return nil
 }

@@ -97,20 +97,8 @@ type Handler struct {
 	invocations chan struct{}  // holds one for each handler at work
 	work        sync.WaitGroup // goroutines beside those of the connections
 
-	buffers sync.Pool // of *[]byte: held while writing only
-
 	mu   sync.RWMutex
 	open map[string]*connection
-}
-
-// maxKept is the largest buffer that goes back to the pool.
-const maxKept = 64 << 10
-
-func (h *Handler) buffer() *[]byte {
-	if b, ok := h.buffers.Get().(*[]byte); ok {
-		return b
-	}
-	return new([]byte)
 }
 
 // New returns the door to sessions. It fails if an API or an integration is not

@@ -194,45 +194,36 @@ func (c *connection) stream(st *stream) error {
 
 // copy sends the events of a stream, until its generation has ended.
 func (c *connection) copy(ctx context.Context, st *stream) error {
+	var frames []byte
 	for {
 		events, err := c.set.sessions.Read(ctx, st.session, st.after)
 		if err != nil {
 			return err
 		}
-		if ended, err := c.forward(ctx, st, events); ended || err != nil {
-			return err
+		ended := false
+		frames = frames[:0]
+		for i := range events {
+			ev := &events[i]
+			if !ev.Cursor.IsZero() {
+				st.after = ev.Cursor
+			}
+			if st.generation == "" || ev.Generation == st.generation || ev.Generation == "" {
+				frames = appendEvent(frames, st.id, ev)
+			}
+			if st.generation != "" && ev.Generation == st.generation && ev.Type.Terminal() {
+				ended = true
+				break
+			}
+		}
+		if len(frames) > 0 {
+			if err := c.ws.Write(ctx, frames); err != nil {
+				return err
+			}
+		}
+		if ended {
+			return nil
 		}
 	}
-}
-
-// forward sends events, all in one write, and reports whether the generation has
-// ended. It keeps no buffer: most subscribers wait most of the time.
-func (c *connection) forward(ctx context.Context, st *stream, events []runnel.Event) (ended bool, err error) {
-	pooled := c.set.buffer()
-	frames := (*pooled)[:0]
-	defer func() {
-		if cap(frames) <= maxKept {
-			*pooled = frames
-			c.set.buffers.Put(pooled)
-		}
-	}()
-	for i := range events {
-		ev := &events[i]
-		if !ev.Cursor.IsZero() {
-			st.after = ev.Cursor
-		}
-		if st.generation == "" || ev.Generation == st.generation || ev.Generation == "" {
-			frames = appendEvent(frames, st.id, ev)
-		}
-		if st.generation != "" && ev.Generation == st.generation && ev.Type.Terminal() {
-			ended = true
-			break
-		}
-	}
-	if len(frames) > 0 {
-		err = c.ws.Write(ctx, frames)
-	}
-	return ended, err
 }
 
 // appendEvent appends the frame of an event.

@@ -70,10 +70,10 @@ func compileBinding(name string, b gqlapi.Binding) (*binding, error) {
 type api struct {
 	gqlapi.API
 	schema *graphql.Schema
-	// views are the bindings of subscription fields, by name. A field without one
-	// gets the mutations that it names as they happen.
+	// views are the bindings of subscription fields, by name. A field without one,
+	// or with a filter, gets the mutations that it names as they happen.
 	views map[string]*binding
-	// fanout are the subscription fields without a binding, by their mutations.
+	// fanout are the subscription fields that do so, by their mutations.
 	fanout map[string][]string
 	exec   *graphql.Executor
 }
@@ -118,7 +118,7 @@ func (h *Handler) bindFields(a *api) (map[string]graphql.Resolver, error) {
 		b, ok := bound[full]
 		delete(bound, full)
 		subscription := f.Operation == "subscription"
-		if subscription && !ok {
+		if subscription && (!ok || b.Do == gqlapi.Filter) {
 			for _, m := range f.Mutations {
 				a.fanout[m] = append(a.fanout[m], f.Name)
 			}
@@ -141,9 +141,9 @@ func (h *Handler) bindField(a *api, resolvers map[string]graphql.Resolver, f gra
 	if err != nil {
 		return err
 	}
-	shows := b.Do == gqlapi.View || b.Do == gqlapi.Events
-	if shows != subscription {
-		return fmt.Errorf("%s is for subscriptions only, and nothing else is", strings.Join([]string{gqlapi.View, gqlapi.Events}, " or "))
+	shows := []string{gqlapi.View, gqlapi.Events, gqlapi.Filter}
+	if slices.Contains(shows, b.Do) != subscription {
+		return fmt.Errorf("%s are for subscriptions only, and nothing else is", strings.Join(shows, ", "))
 	}
 	if subscription {
 		a.views[f.Name] = compiled

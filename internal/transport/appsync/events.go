@@ -160,7 +160,8 @@ func (events) frame(kind, id string, err error) []byte {
 }
 
 func (events) refused(err error) []byte {
-	return wsconn.AppendText(nil, encode(map[string]any{"type": "connection_error", "errors": []failure{connectionFailure(err)}}))
+	b := append(appendTyped(nil, "connection_error", ""), `,"errors":`...)
+	return wsconn.AppendText(nil, append(append(b, encode([]failure{connectionFailure(err)})...), '}'))
 }
 
 func (events) ack(id string) []byte      { return typed("subscribe_success", id) }

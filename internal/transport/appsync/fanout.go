@@ -141,11 +141,20 @@ type fanout struct {
 	*follower
 }
 
-func (h *Handler) newFanout(ctx context.Context, sub *graphql.Subscription) (*fanout, error) {
+// newFanout returns a source of what passes the subscriber's arguments, or the
+// filter that is bound to the field.
+func (h *Handler) newFanout(ctx context.Context, sub *graphql.Subscription, b *binding) (*fanout, error) {
 	if err := h.listening(ctx); err != nil {
 		return nil, err
 	}
 	f := &fanout{door: h, sub: sub, names: indexed(sub.Args)}
+	if b != nil {
+		var err error
+		if sub.Filter, err = graphql.ParseFilter(b.result.fill(&scope{args: sub.Args})); err != nil {
+			return nil, runnel.Errorf(runnel.Invalid, "the filter does not fit").Because(err)
+		}
+		f.names = nil
+	}
 	f.follower = h.hub.follow(shapeKey(sub.Field, f.names, sub.Args))
 	h.shapes.add(sub.Field, f.names, 1)
 	return f, nil

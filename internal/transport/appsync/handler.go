@@ -28,11 +28,6 @@ const (
 	maxRequest = 1 << 20
 	// maxPublish bounds those with channels' events.
 	maxPublish = 1_300_000
-	// lifetime is how long a socket lasts.
-	lifetime = 24 * time.Hour
-	// beat is how often a socket shows that it lives: Apollo's link gives up one
-	// that has not for as long as it was told, whatever else has come.
-	beat = 30 * time.Second
 	// initTimeout is how long a client whose credentials do not hold may take to
 	// ask why.
 	initTimeout = 15 * time.Second
@@ -60,11 +55,14 @@ type Config struct {
 	Origins peer.Origins
 	Limits  *limit.Limiter // none
 
-	Conns        wsconn.Config
 	BodyTimeout  time.Duration // for the body of a request: 30 s
 	WriteTimeout time.Duration // for a client to accept a write: 150 s
 	Timeout      time.Duration // for a request: 30 s
-	Heartbeat    time.Duration // of GraphQL over SSE: 12 s
+	Lifetime     time.Duration // of a socket: 24 h
+	// Beat is how often a socket shows that it lives: 30 s. Apollo's link gives up
+	// one that has not for as long as it was told, whatever else has come.
+	Beat      time.Duration
+	Heartbeat time.Duration // of GraphQL over SSE: 12 s
 
 	Failed func(runnel.Kind) // told why something failed
 	Logger *slog.Logger      // discards
@@ -91,7 +89,9 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.BodyTimeout, 30 * time.Second},
 		{&c.WriteTimeout, 150 * time.Second},
-		{&c.Timeout, executionTimeout},
+		{&c.Timeout, 30 * time.Second},
+		{&c.Lifetime, 24 * time.Hour},
+		{&c.Beat, 30 * time.Second},
 		{&c.Heartbeat, 12 * time.Second},
 	} {
 		if *d.field <= 0 {
@@ -149,12 +149,11 @@ func New(sessions runnel.Sessions, cfg Config) (*Handler, error) {
 	for i := range cfg.Namespaces {
 		h.names[cfg.Namespaces[i].Name] = &cfg.Namespaces[i]
 	}
-	conns := cfg.Conns
-	conns.Origin = func(*http.Request) bool { return true } // asked before
-	conns.MaxAge, conns.WriteTimeout, conns.Bind, conns.Logger = lifetime, cfg.WriteTimeout, cfg.Bind, cfg.Logger
+	conns := wsconn.Config{Origin: func(*http.Request) bool { return true }} // asked before
+	conns.MaxAge, conns.WriteTimeout, conns.Bind, conns.Logger = cfg.Lifetime, cfg.WriteTimeout, cfg.Bind, cfg.Logger
 	conns.Pong = h.pong
 	conns.MaxMessage = maxRequest
-	conns.Beat = beat
+	conns.Beat = cfg.Beat
 	h.standard = wsconn.NewConns(conns)
 	conns.BeatFrames = wsconn.AppendText(nil, []byte(keepAlive))
 	h.aws = wsconn.NewConns(conns)

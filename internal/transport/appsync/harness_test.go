@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -340,4 +341,38 @@ func (r *rig) await(ctx context.Context, t testing.TB, id runnel.SessionID, afte
 			after = events[i].Cursor
 		}
 	}
+}
+
+// leave cuts a client off, and returns when the door has noticed: one of n sockets
+// is gone.
+func (r *rig) leave(c *client, n int) {
+	c.t.Helper()
+	_ = c.ws.CloseNow()
+	for end := time.Now().Add(patience); r.door.Len() >= n; runtime.Gosched() {
+		if time.Now().After(end) {
+			c.t.Fatalf("%d sockets are open", r.door.Len())
+		}
+	}
+}
+
+func readAll(t testing.TB, r *http.Request) string {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(data)
+}
+
+// messageOf returns the text of a message's frame.
+func messageOf(t testing.TB, frame string) string {
+	t.Helper()
+	var f struct {
+		Payload struct {
+			Data struct{ OnSendMessage struct{ Message string } }
+		}
+	}
+	if err := json.Unmarshal([]byte(frame), &f); err != nil {
+		t.Fatal(err)
+	}
+	return f.Payload.Data.OnSendMessage.Message
 }

@@ -73,7 +73,6 @@ func (h *Handler) graphql(w http.ResponseWriter, r *http.Request) {
 		h.realtime(w, r)
 		return
 	}
-	stream := strings.Contains(r.Header.Get("Accept"), "text/event-stream")
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET, POST, OPTIONS")
 		writeFailure(w, http.StatusMethodNotAllowed, failure{Type: "MethodNotAllowedException", Message: "Use POST."})
@@ -96,7 +95,9 @@ func (h *Handler) graphql(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, release := h.cfg.Bind(context.WithValue(withKey(r.Context(), r.Header.Get("Idempotency-Key")), requestKey{}, r), p)
 	defer release()
-	if stream {
+	// Some clients take a stream, but would rather not have one: urql.
+	accept := r.Header.Get("Accept")
+	if strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json") {
 		h.stream(ctx, w, r, p, req)
 		return
 	}
@@ -196,6 +197,8 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	switch {
 	case errs != nil:
 		writeBody(w, http.StatusOK, (&graphql.Response{Errors: errs}).AppendJSON(nil))
+	case op.Kind() == "subscription" && strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
+		h.stream(ctx, w, r, p, req)
 	case op.Kind() == "subscription":
 		writeFailure(w, http.StatusBadRequest, failure{Type: "BadRequestException", Message: "Subscriptions over MQTT is not supported."})
 	case op.Kind() == "mutation" && r.Method == http.MethodGet: // which a link on any page could ask for

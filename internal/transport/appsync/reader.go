@@ -34,7 +34,7 @@ func (h *Handler) newReader(
 		door: h, session: session, who: p.ID + "\x00" + what + "\x00" + string(session), stopped: func() bool { return false },
 	}
 	known := false
-	if sub != nil && len(id) >= minID {
+	if sub != nil && madeUp.MatchString(id) {
 		r.keeper, r.at, known = h.places.keep(r.who+"\x00"+id, func() { sub.cancel(errMoved) }, h.now())
 		sub.keeper.Store(r.keeper)
 		r.stopped = sub.stopped.Load

@@ -117,9 +117,8 @@ const maxID = 256
 func validID(id string) bool { return id != "" && len(id) <= maxID }
 
 func (realtime) refused(err error) []byte {
-	return wsconn.AppendText(nil, encode(map[string]any{
-		"type": "connection_error", "payload": map[string]any{"errors": []failure{connectionFailure(err)}},
-	}))
+	b := append(appendTyped(nil, "connection_error", ""), `,"payload":{"errors":`...)
+	return wsconn.AppendText(nil, append(append(b, encode([]failure{connectionFailure(err)})...), "}}"...))
 }
 
 // appendTyped appends {"type":…,"id":… without its end.

@@ -44,14 +44,12 @@ type begunAnswer struct {
 
 func newRecent() *recent { return &recent{sessions: make(map[runnel.SessionID]*list.Element)} }
 
-// note remembers an answer; one that is known already stays as it is.
-func (r *recent) note(receipt runnel.Receipt, locale string, at time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.sessions[receipt.Session]
+// session returns what is remembered of one. The caller holds mu.
+func (r *recent) session(id runnel.SessionID) *begun {
+	e := r.sessions[id]
 	if e == nil {
-		e = r.order.PushFront(&begun{session: receipt.Session})
-		r.sessions[receipt.Session] = e
+		e = r.order.PushFront(&begun{session: id})
+		r.sessions[id] = e
 		if r.order.Len() > maxSessions {
 			oldest := r.order.Back()
 			r.order.Remove(oldest)
@@ -59,8 +57,21 @@ func (r *recent) note(receipt runnel.Receipt, locale string, at time.Time) {
 		}
 	}
 	r.order.MoveToFront(e)
-	b := e.Value.(*begun)
-	b.locale = locale
+	return e.Value.(*begun)
+}
+
+// speaks remembers the language in which a session is asked.
+func (r *recent) speaks(id runnel.SessionID, locale string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.session(id).locale = locale
+}
+
+// note remembers an answer; one that is known already stays as it is.
+func (r *recent) note(receipt runnel.Receipt, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.session(receipt.Session)
 	b.expire(at)
 	if n := len(b.answers); n > 0 && b.answers[n-1].generation == receipt.Generation {
 		return

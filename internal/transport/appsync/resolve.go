@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/gqlapi"
@@ -68,6 +67,7 @@ func (h *Handler) submitter(b *binding) graphql.Resolver {
 		if err := s.session.Validate(); err != nil {
 			return graphql.Value{}, err
 		}
+		h.recent.speaks(s.session, s.locale) // before the answer can begin
 		receipt, err := h.sessions.Submit(ctx, runnel.Submission{IdempotencyKey: key, Prompt: runnel.Prompt{
 			Session: s.session, Model: b.model.of(f.Args).Text(), System: b.system.of(f.Args).Text(), History: true,
 			Messages: []runnel.Message{runnel.TextMessage(runnel.User, s.text)}, Metadata: map[string]string{"locale": s.locale},
@@ -76,7 +76,7 @@ func (h *Handler) submitter(b *binding) graphql.Resolver {
 			return graphql.Value{}, err
 		}
 		if !receipt.Repeated {
-			h.recent.note(receipt, s.locale, s.at)
+			h.recent.note(receipt, s.at)
 		}
 		s.generation, s.cursor, s.repeated = receipt.Generation, receipt.Cursor, receipt.Repeated
 		return b.result.fill(&s), nil
@@ -89,6 +89,9 @@ type published struct {
 	Mutation string          `json:"mutation"`
 	Event    json.RawMessage `json:"event"`
 }
+
+// modelOutside is what the model of answers is called that come by a mutation.
+const modelOutside = "published"
 
 // publisher returns what adds pieces to answers from outside.
 func (h *Handler) publisher(b *binding) graphql.Resolver {
@@ -103,7 +106,7 @@ func (h *Handler) publisher(b *binding) graphql.Resolver {
 		}
 		event := f.Restrict(result).AppendJSON(nil)
 		p := runnel.Publication{
-			Session: s.session, Type: runnel.EventDelta, Text: s.text, Key: keyFrom(ctx, f.Alias),
+			Session: s.session, Model: modelOutside, Type: runnel.EventDelta, Text: s.text, Key: keyFrom(ctx, f.Alias),
 			Data: encode(published{Mutation: f.Name, Event: event}),
 		}
 		if b.Markers {
@@ -125,12 +128,13 @@ func (h *Handler) publisher(b *binding) graphql.Resolver {
 		if p.Type != runnel.EventDelta {
 			p.Text = ""
 		}
+		h.recent.speaks(s.session, s.locale)
 		receipt, err := h.sessions.Publish(ctx, p)
 		if err != nil {
 			return graphql.Value{}, err
 		}
 		if !receipt.Repeated {
-			h.recent.note(receipt, s.locale, s.at)
+			h.recent.note(receipt, s.at)
 		}
 		return result, nil
 	}
@@ -179,6 +183,3 @@ func (h *Handler) describe(ctx context.Context, f *graphql.Field, err error) *gr
 	fail := newFailure(err)
 	return &graphql.Error{Type: fail.Type, Message: fail.Message}
 }
-
-// executionTimeout is what a request may take, as on AppSync.
-const executionTimeout = 30 * time.Second

@@ -2,6 +2,7 @@ package appsync
 
 import (
 	"container/list"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -17,13 +18,14 @@ const (
 	maxPlaceSize = 64 << 20
 	// memory is how long after its end a subscription can be gone on with.
 	memory = 15 * time.Minute
-	// minID is the length of ids that clients make up at random. Others count from
-	// one, so that many clients have the same.
-	minID = 16
 	// unheard is how long a client may take to answer a ping before it is taken
 	// not to have got what was sent before.
-	unheard = 2 * time.Second
+	unheard = time.Second
 )
+
+// madeUp is what ids look like that no two clients have: UUIDs. Some clients count
+// from one.
+var madeUp = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // A place is how far a subscriber has got a session.
 type place struct {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/gqlapi"
 	"github.com/runnelhq/runnel/internal/graphql"
 	"github.com/runnelhq/runnel/internal/wsconn"
 )
@@ -198,8 +199,8 @@ func (h *Handler) source(ctx context.Context, p *runnel.Principal, op *graphql.O
 		return nil, err
 	}
 	b := h.api.views[s.Field]
-	if b == nil {
-		return h.newFanout(ctx, s)
+	if b == nil || b.Do == gqlapi.Filter {
+		return h.newFanout(ctx, s, b)
 	}
 	return h.newView(ctx, p, b, s, id, sub)
 }

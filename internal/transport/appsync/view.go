@@ -165,7 +165,9 @@ func (v *view) show(ev *runnel.Event) {
 	said := v.said(ev)
 	switch ev.Type {
 	case runnel.EventStarted:
-		if !at.begun {
+		// The first piece of what is published here may be anything: it stands for
+		// the start, if its publisher sends none.
+		if !at.begun && (said != nil || ev.Model != modelOutside) {
 			v.start(ev, said)
 		}
 	case runnel.EventDelta:

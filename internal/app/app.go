@@ -136,6 +136,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.metrics.InFlight(a.sessions.Running)
 	a.metrics.QueueDepth(a.queueDepth)
+	a.metrics.Log(a.logFigures)
 	if a.gateway, err = a.newGateway(); err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
@@ -161,6 +162,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
+	a.metrics.Connections(a.server.Connections)
 	a.run(context.WithoutCancel(ctx))
 	return nil
 }
@@ -276,6 +278,11 @@ func orNone[T int | time.Duration](v T) T {
 		return -1
 	}
 	return v
+}
+
+func (a *App) logFigures() obs.LogFigures {
+	s := a.engine.Stats()
+	return obs.LogFigures{Sessions: s.Tails, Gaps: s.Gaps, Undecodable: s.Dropped}
 }
 
 func (a *App) queueDepth() int {

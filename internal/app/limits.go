@@ -25,6 +25,11 @@ func (a *App) newLimits() error {
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
+	for _, name := range []string{
+		limit.Requests, limit.Connections, limit.Generations, limit.Prompts, limit.Tokens, limit.Body, limit.Frame, limit.Prompt,
+	} {
+		a.metrics.Refused(name, 0) // shown from the start
+	}
 	a.access.limits.Store(l)
 	return nil
 }

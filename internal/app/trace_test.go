@@ -146,7 +146,9 @@ func newTracedModel(t *testing.T, failures int) *tracedModel {
 			return
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprintf(w, "data: {\"model\":\"real-name\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", secretAnswer)
+		for range 2 {
+			fmt.Fprintf(w, "data: {\"model\":\"real-name\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", secretAnswer)
+		}
 		fmt.Fprint(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n")
 		fmt.Fprint(w, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\ndata: [DONE]\n\n")
 	}))

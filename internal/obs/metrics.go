@@ -25,6 +25,9 @@ type Metrics struct {
 	retries    *prometheus.CounterVec
 	appended   prometheus.Counter
 	logLag     prometheus.Histogram
+	usage      *prometheus.CounterVec
+	failures   *prometheus.CounterVec
+	published  prometheus.Counter
 	errors     *prometheus.CounterVec
 	refused    *prometheus.CounterVec
 }
@@ -52,11 +55,15 @@ func NewMetrics() *Metrics {
 			Name: "runnel_events_appended_total", Help: "Events stored in the log."}),
 		logLag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "runnel_log_lag_seconds", Help: "Time from storing an event to writing it to a client that waited for it.", Buckets: shortBuckets}),
+		usage:    counters("runnel_usage_tokens_total", "Tokens that vendors have counted: input, output, cache_read, cache_write, reasoning.", "model", "type"),
+		failures: counters("runnel_generation_failures_total", "Generations that have failed.", "model", "kind"),
+		published: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "runnel_pieces_published_total", Help: "Pieces of answers from outside that were made durable."}),
 		errors:  counters("runnel_errors_total", "Requests and streams that failed.", "transport", "kind"),
 		refused: counters("runnel_limit_refusals_total", "What was refused because a principal is over a limit.", "limit"),
 	}
 	m.registry.MustRegister(m.accept, m.attempts, m.ended, m.duration, m.firstToken, m.tokenGap, m.retries,
-		m.appended, m.logLag, m.errors, m.refused,
+		m.usage, m.failures, m.published, m.appended, m.logLag, m.errors, m.refused,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -98,10 +105,29 @@ func (m *Metrics) Retried(model string, kind runnel.Kind) {
 // Appended records that an event was stored.
 func (m *Metrics) Appended() { m.appended.Inc() }
 
+// Published records that a piece from outside was made durable.
+func (m *Metrics) Published() { m.published.Inc() }
+
 // Ended records the end of a generation.
-func (m *Metrics) Ended(model string, state runnel.State, took time.Duration) {
-	m.ended.WithLabelValues(model, string(state)).Inc()
-	m.duration.WithLabelValues(model, string(state)).Observe(took.Seconds())
+func (m *Metrics) Ended(model string, t *runnel.Turn) {
+	m.ended.WithLabelValues(model, string(t.State)).Inc()
+	m.duration.WithLabelValues(model, string(t.State)).Observe(t.EndedAt.Sub(t.AcceptedAt).Seconds())
+	if t.Failure != nil { // whose kind a publisher may have made up
+		m.failures.WithLabelValues(model, runnel.ParseKind(t.Failure.Kind).String()).Inc()
+	}
+	if u := t.Usage; u != nil {
+		for _, count := range []struct {
+			of string
+			n  int
+		}{
+			{"input", u.InputTokens}, {"output", u.OutputTokens}, {"cache_read", u.CacheReadTokens},
+			{"cache_write", u.CacheWriteTokens}, {"reasoning", u.ReasoningTokens},
+		} {
+			if count.n > 0 { // it is the vendor's word, and a counter panics at less
+				m.usage.WithLabelValues(model, count.of).Add(float64(count.n))
+			}
+		}
+	}
 }
 
 // LogLag records the time from storing an event to writing it to a client.
@@ -110,6 +136,7 @@ func (m *Metrics) LogLag(lag time.Duration) { m.logLag.Observe(lag.Seconds()) }
 // Failed returns what records the failures of a transport.
 func (m *Metrics) Failed(transport string) func(runnel.Kind) {
 	errs := m.errors.MustCurryWith(prometheus.Labels{"transport": transport})
+	errs.WithLabelValues(runnel.Internal.String()) // shown from the start: a rate needs a zero before the one
 	return func(kind runnel.Kind) { errs.WithLabelValues(kind.String()).Inc() }
 }
 
@@ -132,6 +159,33 @@ func (m *Metrics) InFlight(running func() int) {
 // called at every scrape.
 func (m *Metrics) QueueDepth(depth func() int) {
 	m.gauge("runnel_queue_depth", "Accepted prompts whose generation has not ended.", nil, depth)
+}
+
+// Connections shows how many connections the port has. Call it once.
+func (m *Metrics) Connections(open func() int) {
+	m.gauge("runnel_connections", "Connections that the port has open, of whatever protocol.", nil, open)
+}
+
+// LogFigures are what the log tells of this node's readers.
+type LogFigures struct {
+	Sessions    int    // that have readers
+	Gaps        uint64 // that live delivery left, and history filled
+	Undecodable uint64 // events that were left out
+}
+
+// Log shows how the log's readers are served. Call it once. The function is
+// called at every scrape.
+func (m *Metrics) Log(figures func() LogFigures) {
+	m.gauge("runnel_sessions_read", "Sessions that have readers on this node.", nil, func() int { return figures().Sessions })
+	for name, c := range map[string]struct {
+		help string
+		f    func() uint64
+	}{
+		"runnel_log_gaps_healed_total":    {"Gaps in the live delivery of events that were filled from the log.", func() uint64 { return figures().Gaps }},
+		"runnel_events_undecodable_total": {"Events of the log that could not be decoded, and were left out.", func() uint64 { return figures().Undecodable }},
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: c.help}, func() float64 { return float64(c.f()) }))
+	}
 }
 
 func (m *Metrics) gauge(name, help string, labels prometheus.Labels, f func() int) {

@@ -31,7 +31,12 @@ func TestMetrics(t *testing.T) {
 	m.TokenGap("echo", 3*time.Millisecond)
 	m.Retried("echo", runnel.Limited)
 	m.Appended()
-	m.Ended("echo", runnel.Done, time.Second)
+	begin := time.Now()
+	m.Ended("echo", &runnel.Turn{State: runnel.Done, AcceptedAt: begin, EndedAt: begin.Add(time.Second), Usage: &runnel.Usage{InputTokens: 3, OutputTokens: 4}})
+	m.Ended("echo", &runnel.Turn{State: runnel.Failed, AcceptedAt: begin, EndedAt: begin, Failure: &runnel.Failure{Kind: "what a publisher calls it"}})
+	m.Published()
+	m.Connections(func() int { return 9 })
+	m.Log(func() obs.LogFigures { return obs.LogFigures{Sessions: 5, Gaps: 6, Undecodable: 1} })
 	m.LogLag(time.Millisecond)
 	m.Failed("sse")(runnel.Gone)
 	m.Readers("sse", func() int { return 7 })
@@ -55,6 +60,14 @@ func TestMetrics(t *testing.T) {
 		`runnel_readers{transport="graphql"} 8`,
 		`runnel_generations_in_flight 2`,
 		`runnel_queue_depth 3`,
+		`runnel_usage_tokens_total{model="echo",type="input"} 3`,
+		`runnel_usage_tokens_total{model="echo",type="output"} 4`,
+		`runnel_generation_failures_total{kind="internal",model="echo"} 1`,
+		`runnel_pieces_published_total 1`,
+		`runnel_connections 9`,
+		`runnel_sessions_read 5`,
+		`runnel_log_gaps_healed_total 6`,
+		`runnel_events_undecodable_total 1`,
 		`go_goroutines`,
 	} {
 		if !strings.Contains(got, want) {

@@ -162,6 +162,9 @@ func New(ln net.Listener, cfg Config) (*Server, error) {
 // Addr returns where the server listens.
 func (s *Server) Addr() net.Addr { return s.port.Addr() }
 
+// Connections returns how many connections are open.
+func (s *Server) Connections() int { return int(s.port.open.Load()) }
+
 // Run serves until ctx is done, and then drains. The error is nil after an
 // orderly end. When it returns, the doors' streams have ended.
 func (s *Server) Run(ctx context.Context) error {

@@ -52,7 +52,7 @@ func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) (e
 	if err := g.commit(ctx, t); err != nil {
 		return err
 	}
-	g.s.metrics.Ended(g.label(t.Model), t.State, t.EndedAt.Sub(t.AcceptedAt))
+	g.s.metrics.Ended(g.label(t.Model), t)
 	return g.announce(ctx)
 }
 

@@ -23,16 +23,19 @@ type Metrics interface {
 	Retried(model string, kind runnel.Kind)
 	// Appended reports that an event was stored.
 	Appended()
+	// Published reports that a piece from outside was made durable.
+	Published()
 	// Ended reports the end of a generation whose attempt ran here.
-	Ended(model string, state runnel.State, took time.Duration)
+	Ended(model string, t *runnel.Turn)
 }
 
 type noMetrics struct{}
 
-func (noMetrics) Accepted(time.Duration)                    {}
-func (noMetrics) Started(string)                            {}
-func (noMetrics) FirstToken(string, time.Duration)          {}
-func (noMetrics) TokenGap(string, time.Duration)            {}
-func (noMetrics) Retried(string, runnel.Kind)               {}
-func (noMetrics) Appended()                                 {}
-func (noMetrics) Ended(string, runnel.State, time.Duration) {}
+func (noMetrics) Accepted(time.Duration)           {}
+func (noMetrics) Started(string)                   {}
+func (noMetrics) FirstToken(string, time.Duration) {}
+func (noMetrics) TokenGap(string, time.Duration)   {}
+func (noMetrics) Retried(string, runnel.Kind)      {}
+func (noMetrics) Appended()                        {}
+func (noMetrics) Published()                       {}
+func (noMetrics) Ended(string, *runnel.Turn)       {}

@@ -42,6 +42,9 @@ func (s *Service) Publish(ctx context.Context, p runnel.Publication) (runnel.Rec
 	for end := time.Now().Add(callTimeout); ; {
 		stored, repeated, err := s.put(ctx, &p, want)
 		if err == nil {
+			if !repeated {
+				s.metrics.Published()
+			}
 			return s.publication(ctx, p.Session, &stored, repeated)
 		}
 		if !overtaken(err) {

@@ -104,10 +104,12 @@ func start(t testing.TB, m model, cfg appsync.Config) *rig {
 }
 
 // serve runs a door to the rig's core.
-func (r *rig) serve(t testing.TB, cfg appsync.Config) {
+func (r *rig) serve(t testing.TB, cfg appsync.Config) { r.serveSessions(t, r.core, cfg) }
+
+func (r *rig) serveSessions(t testing.TB, sessions runnel.Sessions, cfg appsync.Config) {
 	t.Helper()
 	cfg.Bus = r.engine
-	door, err := appsync.New(r.core, cfg)
+	door, err := appsync.New(sessions, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,6 +130,23 @@ test('Amplify 6 is cut off in the middle, and goes on', LIMIT, async (t) => {
   bubble.unsubscribe();
 });
 
+test('Amplify 6 sees the answer through a kill of the gateway', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const client = amplify(portOf(gateway));
+  const session = randomUUID();
+  const bubble = watch(client, session);
+  await client.graphql({ query: GET_RESPONSE, variables: question(session) });
+  await until('there is some text', () => bubble.messages.length > 4);
+  await gateway.kill();
+  await gateway.start();
+  await until('the answer ends', () => bubble.ended, 40_000);
+  // The gateway has forgotten what it had sent: the answer begins anew, with its marker.
+  const again = new Bubble();
+  bubble.messages.slice(bubble.messages.lastIndexOf(START)).forEach(again.take);
+  await again.whole(gateway, session);
+  bubble.unsubscribe();
+});
+
 test('a page that subscribes late sees the answer from its start', LIMIT, async (t) => {
   const gateway = await startGateway(t, { model: SLOW });
   const client = amplify(portOf(gateway));

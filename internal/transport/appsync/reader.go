@@ -80,10 +80,9 @@ func (h *Handler) begins(ctx context.Context, after string, id runnel.SessionID,
 	return at, nil
 }
 
-// before reports whether a lies before b, as far as that can be said.
-func before(a, b runnel.Cursor) bool {
-	return a.IsZero() || a.Epoch == b.Epoch && a.Seq < b.Seq
-}
+// before reports whether a lies before b. Numbers rise from one epoch to the next,
+// but for those that a crash has taken back: reading behind them is a reset.
+func before(a, b runnel.Cursor) bool { return a.IsZero() || a.Seq < b.Seq }
 
 // reach lets the keeper know how far the client gets with what was appended.
 func (r *reader) reach(p *place) {

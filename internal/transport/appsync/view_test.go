@@ -15,6 +15,8 @@ import (
 type script struct {
 	runnel.Sessions
 
+	active, end runnel.Cursor // where its answer begins, and its log ends
+
 	mu     sync.Mutex
 	events []runnel.Event
 	more   chan struct{}
@@ -46,7 +48,7 @@ func (s *script) say(events ...runnel.Event) {
 }
 
 func (s *script) Active(context.Context, runnel.SessionID) (runnel.Transcript, error) {
-	return runnel.Transcript{Active: []runnel.Generation{{}}, Cursor: at(1)}, nil // from the beginning
+	return runnel.Transcript{Active: []runnel.Generation{{Cursor: s.active}}, Cursor: s.end}, nil
 }
 
 // Read implements [runnel.Sessions], one event at a time.
@@ -200,4 +202,16 @@ func serveScript(t *testing.T, s *script) *rig {
 		Result: `{"sessionId":"$session","message":"$text","locale":"$locale","timeStamp":"$time"}`,
 	}}}})
 	return r
+}
+
+// An answer in flight may have begun in an epoch before a crash.
+func TestViewAfterCrash(t *testing.T) {
+	t.Parallel()
+	s := newScript(ev("g", 1, started, ""), ev("g", 1, delta, "one "), ev("g", 1, delta, "two"))
+	door := serveScript(t, s)
+	s.active = runnel.Cursor{Epoch: "d"}
+	s.end = at(3)
+	c := door.connect(t)
+	c.start("1", onSendMessage, `{"sessionId":"s"}`)
+	c.expect(`{"type":"start_ack","id":"1"}`, message("1", "s", "#START_STREAM#"), message("1", "s", "one "))
 }

@@ -33,6 +33,11 @@ type Queue interface {
 	// Depth returns how many prompts the queue holds, leased or not.
 	Depth(ctx context.Context) (int, error)
 
+	// Pending returns whose prompts the queue holds, leased or not: the records
+	// of queued generations with no more than their Session and Generation, the
+	// oldest ids first, at most limit. What it costs grows with the queue.
+	Pending(ctx context.Context, limit int) ([]Run, error)
+
 	// Active returns how many prompts of an account the queue holds, leased or
 	// not: all those whose Enqueue has returned, and none whose Remove has. The
 	// empty account has those that nobody is held to account for.

@@ -22,6 +22,7 @@ import (
 	"github.com/runnelhq/runnel/internal/route"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/session"
+	"github.com/runnelhq/runnel/internal/transport/admin"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
 	"github.com/runnelhq/runnel/internal/web"
@@ -54,6 +55,7 @@ type App struct {
 	engine   *natslog.Engine
 	sessions *session.Service
 	gateway  *apigateway.Handler
+	admin    *admin.Handler
 	graphql  *appsync.Handler
 	server   *server.Server
 
@@ -143,6 +145,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if a.graphql, err = a.newGraphQL(); err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
+	a.admin = a.newAdmin()
 	a.server, err = server.New(listener, server.Config{
 		Doors:   a.doors(),
 		Engine:  a.engine,
@@ -185,6 +188,7 @@ func (a *App) run(ctx context.Context) {
 		a.ended(a.server.Run(doors))
 	})
 	a.running.Go(func() { a.ended(a.gateway.Run(gateway)) })
+	a.running.Go(func() { a.ended(a.admin.Run(gateway)) })
 	a.running.Go(func() { a.ended(a.graphql.Run(gateway)) })
 	a.running.Go(func() { a.access.limits.Load().Report(gateway) })
 	if a.certs != nil {

@@ -198,6 +198,7 @@ func TestLogsTellNoSecrets(t *testing.T) {
 	doors := map[string]struct{ path, body string }{
 		"http":        {"/v1/sessions/s/prompts", `{"prompt":%q}`},
 		"functionurl": {"/", `{"prompt":%q}`},
+		"admin":       {"/v1/admin/generations/x/cancel", `{"prompt":%q}`}, // which takes no prompts
 		"functions":   {"/functions/f", `{"prompt":%q}`},
 		"lambda":      {"/2015-03-31/functions/f/invocations", `{"prompt":%q}`},
 		"openai":      {"/v1/chat/completions", `{"model":"openai/test","stream":true,"messages":[{"role":"user","content":%q}]}`},

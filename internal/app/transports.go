@@ -6,6 +6,7 @@ import (
 	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
+	"github.com/runnelhq/runnel/internal/transport/admin"
 	"github.com/runnelhq/runnel/internal/transport/aisdk"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
@@ -44,6 +45,7 @@ func (a *App) doors() []server.Door {
 		{Name: "openai", Register: chat.Register, End: chat.End, Error: openai.WriteError},
 		{Name: "aisdk", Register: ui.Register, End: ui.End, Error: aisdk.WriteError},
 	}
+	open = append(open, server.Door{Name: "admin", Register: a.admin.Register, Error: admin.WriteError})
 	for i := range open {
 		open[i].Register = a.guarded(open[i])
 	}

@@ -29,6 +29,7 @@ func queueTests() []test {
 		{"at most a thousand are waiting", testWaitingLimit},
 		{"any session id works", testQueueSessionIDs},
 		{"prompts are counted by account", testActive},
+		{"pending", testPending},
 	}
 	tests = append(tests, leaseTests()...)
 	for i := range tests {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnelhq/runnel"
@@ -16,7 +17,8 @@ import (
 type generation struct {
 	s      *Service
 	prompt runnel.Prompt
-	nudge  chan struct{} // holds one: the turn may have come
+	nudge  chan struct{}          // holds one: the turn may have come
+	outlet atomic.Pointer[outlet] // nil before an attempt
 
 	// Owned by the goroutine that runs work.
 	introduced bool
@@ -167,6 +169,7 @@ func (g *generation) runFrom(ctx context.Context, src source) (err error) {
 		runnel.Errorf(runnel.Unavailable, "the answer was not complete after %v", s.cfg.TotalTimeout))
 	defer cancel()
 	out := newOutlet(s.cfg)
+	g.outlet.Store(out)
 	out.started(src.model, src.data)
 	if g.run.Attempt > 0 {
 		// What the earlier attempt said is void, also to a reader who does not

@@ -31,6 +31,7 @@ type outlet struct {
 	pending []runnel.Event
 	size    int // bytes of text in pending
 	count   int // fragments in pending
+	total   int // fragments so far
 	urgent  bool
 	closed  bool
 	end     *runnel.End
@@ -81,6 +82,7 @@ func (o *outlet) add(ctx context.Context, d *runnel.Delta) {
 		o.addText(runnel.EventDelta, d.Text)
 	}
 	o.count++
+	o.total++
 	wake := o.count == 1 || o.count == o.chunks || o.urgent
 	o.mu.Unlock()
 	if wake {
@@ -113,8 +115,16 @@ func (o *outlet) put(ctx context.Context, p *runnel.Piece) {
 		o.urgent = true
 	}
 	o.count++
+	o.total++
 	o.mu.Unlock()
 	signal(o.ready)
+}
+
+// fragments returns how many have been added.
+func (o *outlet) fragments() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.total
 }
 
 // endsWith says what a publisher said with the end of its answer.

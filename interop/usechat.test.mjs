@@ -1,43 +1,23 @@
 // useChat in a real browser, on a page that somebody else serves.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-import { build } from 'esbuild';
 
 import { openBrowser } from './lib/browser.mjs';
+import { bundle, serve } from './lib/bundle.mjs';
 import { startGateway } from './lib/gateway.mjs';
 import { transcript } from './lib/native.mjs';
-import { defer, LIMIT, until } from './lib/wait.mjs';
+import { LIMIT, until } from './lib/wait.mjs';
 
 const SLOW = 'echo?ttft=20ms&tps=40&tokens=160'; // four seconds
 
 /** servePage serves the page of a chat, as its user's own server would. */
 async function servePage(t, id) {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('lib/pages/usechat.jsx', import.meta.url))],
-    bundle: true,
-    write: false,
-    jsx: 'automatic',
-    format: 'iife',
-    define: { 'process.env.NODE_ENV': '"production"' },
-  });
   const page = { id };
-  const server = createServer(async (request, response) => {
-    if (request.url === '/page.js') return response.writeHead(200, { 'content-type': 'text/javascript' }).end(outputFiles[0].text);
-    page.messages = page.api ? (await (await fetch(`${page.api}/${id}`)).json()).messages : [];
-    const known = JSON.stringify(page).replaceAll('<', '\\u003c');
-    return response
-      .writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
-      .end(`<!doctype html><div id="root"></div><script>globalThis.page = ${known}</script><script src="/page.js"></script>`);
+  page.url = await serve(t, await bundle('usechat.jsx'), async () => {
+    const messages = page.api ? (await (await fetch(`${page.api}/${id}`)).json()).messages : [];
+    return `<script>globalThis.page = ${JSON.stringify({ ...page, messages }).replaceAll('<', '\\u003c')}</script>`;
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  defer(t, () => server.close());
-  defer(t, () => server.closeAllConnections());
-  return Object.assign(page, { url: `http://127.0.0.1:${server.address().port}` });
+  return page;
 }
 
 const shown = (page) => page.locator('p.assistant').last().innerText();

@@ -219,6 +219,21 @@ func TestItem74(t *testing.T) {
 	}
 }
 
+// TestLateAfterARestart: the answer in flight may have begun before one, in another
+// epoch of the log.
+func TestLateAfterARestart(t *testing.T) {
+	t.Parallel()
+	m := make(model)
+	r := start(t, m, appsync.Config{})
+	r.ask(t, getResponse, ask)
+	r.tell(t, m, "s", "one ", "two ")
+	r.engine.Crash(0)
+	c := r.connect(t)
+	c.start(uuid, onSendMessage, `{"sessionId":"s"}`)
+	c.expect(startAck, message(uuid, "s", "#START_STREAM#"), message(uuid, "s", "one "), message(uuid, "s", "two "))
+	close(m)
+}
+
 func TestItem75(t *testing.T) {
 	t.Parallel()
 	m := make(model)

@@ -69,8 +69,10 @@ func (h *Handler) begins(ctx context.Context, after string, id runnel.SessionID,
 		return runnel.Cursor{}, err
 	}
 	at := now.Cursor
-	for _, g := range now.Active {
-		if before(g.Cursor, at) {
+	for i, g := range now.Active {
+		// The first lies before the end in any case, also when a restart between
+		// them has begun another epoch.
+		if i == 0 || before(g.Cursor, at) {
 			at = g.Cursor
 		}
 	}

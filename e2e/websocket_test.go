@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+
 	"encoding/json"
 	"fmt"
 	"io"
@@ -53,14 +54,14 @@ type socket struct {
 }
 
 // dialSocket returns the status of the handshake, and a socket if it is 101.
-func dialSocket(addr, target string) (*socket, int, error) {
+func dialSocket(addr, target string, header ...string) (*socket, int, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, 0, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	_, err = io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: "+addr+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+strings.Join(append(header, "\r\n"), "\r\n"))
 	s := &socket{Conn: conn, in: bufio.NewReader(conn)}
 	var resp *http.Response
 	if err == nil {
@@ -76,9 +77,13 @@ func dialSocket(addr, target string) (*socket, int, error) {
 	return s, resp.StatusCode, nil
 }
 
-// say sends a short text message, with a mask of zeros.
+// say sends a text message of less than 64 KiB, with a mask of zeros.
 func (s *socket) say(text string) error {
-	_, err := s.Write(append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...))
+	frame := []byte{0x81, 0x80 | byte(len(text))}
+	if len(text) > 125 {
+		frame = []byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text))}
+	}
+	_, err := s.Write(append(append(frame, 0, 0, 0, 0), text...))
 	return err
 }
 

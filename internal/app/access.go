@@ -149,9 +149,9 @@ func (a *access) signer(c auth.Credentials) (*runnel.Principal, error) {
 	return signer.Principal(), nil
 }
 
-// forFunction tells who calls a function, within the caller's limits, for
-// [lambda.Config].
-func (a *access) forFunction(r *http.Request, action string, body func() ([]byte, error)) (context.Context, context.CancelFunc, error) {
+// forAction tells who wants to do an action of IAM's, within the caller's limits,
+// for doors that speak for an AWS service.
+func (a *access) forAction(r *http.Request, action string, body func() ([]byte, error)) (context.Context, context.CancelFunc, error) {
 	c := auth.FromRequest(r)
 	c.Action, c.Body = action, body
 	p, err := a.authenticate(r.Context(), c)
@@ -162,6 +162,11 @@ func (a *access) forFunction(r *http.Request, action string, body func() ([]byte
 	l := a.limits.Load()
 	if _, err := l.Request(p); err != nil {
 		return nil, nil, err
+	}
+	if most := l.Sizes(p).MaxBody; most > 0 && body != nil {
+		if data, err := body(); err == nil && len(data) > int(most) { // an error the door will find itself
+			return nil, nil, l.BodyTooLarge(p, most)
+		}
 	}
 	place, err := l.Connect(p)
 	if err != nil {

@@ -93,10 +93,14 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
-	return &App{
+	a := &App{
 		cfg: cfg, log: log, node: nodeName(), metrics: obs.NewMetrics(), table: table, access: access, functions: functions, page: page,
 		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
-	}, nil
+	}
+	if err := a.checkBedrock(); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // Start brings the parts up, innermost first, and returns when the node is

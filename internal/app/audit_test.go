@@ -203,6 +203,7 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		"lambda":      {"/2015-03-31/functions/f/invocations", `{"prompt":%q}`},
 		"openai":      {"/v1/chat/completions", `{"model":"openai/test","stream":true,"messages":[{"role":"user","content":%q}]}`},
 		"appsync":     {"/graphql", `{"query":"mutation M($p: String!) { submitPrompt(input: {session: \"g\", prompt: $p}) { generation } }","variables":{"p":%q}}`},
+		"bedrock":     {"/model/openai%2Ftest/converse-stream", `{"messages":[{"role":"user","content":[{"text":%q}]}]}`},
 		"aisdk":       {"/api/chat", `{"id":"a","messages":[{"role":"user","parts":[{"type":"text","text":%q}]}]}`},
 	}
 	for _, name := range node.DoorNames() {

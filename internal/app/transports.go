@@ -10,6 +10,7 @@ import (
 	"github.com/runnelhq/runnel/internal/transport/aisdk"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
+	"github.com/runnelhq/runnel/internal/transport/bedrock"
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
 	"github.com/runnelhq/runnel/internal/transport/lambda"
@@ -50,6 +51,9 @@ func (a *App) doors() []server.Door {
 		open[i].Register = a.guarded(open[i])
 	}
 	// These ask for credentials themselves, as their protocols have it.
+	runtime := a.newBedrock(stream("bedrock"))
+	metrics.Readers("bedrock", runtime.Viewers)
+	open = append(open, server.Door{Name: "bedrock", Register: runtime.Register, End: runtime.End, Error: bedrock.WriteError})
 	metrics.Readers("apigateway", a.gateway.Len)
 	open = append(open, server.Door{
 		Name: "apigateway", Register: a.gateway.Register, End: a.gateway.End, Error: apigateway.WriteError,
@@ -71,7 +75,7 @@ func (a *App) doors() []server.Door {
 // use one is for each to say.
 func (a *App) functionDoors() []server.Door {
 	cfg := lambda.Config{
-		Functions: a.functions, Authenticate: a.access.forFunction,
+		Functions: a.functions, Authenticate: a.access.forAction,
 		BodyTimeout: a.cfg.BodyTimeout, WriteTimeout: a.cfg.WriteTimeout, Failed: a.metrics.Failed("lambda"), Logger: a.log,
 	}
 	invoke, urls := lambda.NewAPI(cfg), lambda.NewURLs(cfg)

@@ -74,6 +74,9 @@ type Config struct {
 
 	OpenAIDisconnect string `name:"openai-disconnect" default:"auto" oneof:"auto cancel continue" group:"Doors" arg:"POLICY" help:"What becomes of an answer whose OpenAI client disconnects; auto stops it unless the client has named a session"`
 
+	BedrockModels     []ModelID `name:"bedrock-models" only:"file" group:"Doors" help:"Model ids that Bedrock clients ask for, and the routes or models that answer them; an id that ends with * stands for all that begin so"`
+	BedrockDisconnect string    `name:"bedrock-disconnect" default:"auto" oneof:"auto cancel continue" group:"Doors" arg:"POLICY" help:"The same for Bedrock clients"`
+
 	WebSocketAPIs           []wsapi.API   `name:"websocket-apis" only:"file" group:"WebSocket" help:"APIs in the manner of API Gateway: hosts, stages, routes and their handlers; one with the stages dev and prod if there are none"`
 	WebSocketIdleTimeout    time.Duration `name:"websocket-idle-timeout" default:"10m" min:"0s" max:"168h" group:"WebSocket" arg:"TIME" help:"After what time without a message a WebSocket is closed; 0 is never"`
 	WebSocketLifetime       time.Duration `name:"websocket-lifetime" default:"2h" min:"0s" max:"8760h" group:"WebSocket" arg:"TIME" help:"How long a WebSocket may last; 0 is for ever"`
@@ -91,6 +94,12 @@ type Config struct {
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`
 	NATSReplicas int      `name:"nats-replicas" default:"1" min:"1" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored"`
+}
+
+// A ModelID is a model's name at Amazon Bedrock, and what stands for it here.
+type ModelID struct {
+	ID    string `yaml:"id"`
+	Model string `yaml:"model"` // as clients of other doors ask for it
 }
 
 // Auth returns who may use the node, but for those who sign their requests.

@@ -61,6 +61,9 @@ func (c *Config) Validate() error {
 	if err := c.validateFunctions(); err != nil {
 		return &accessError{err.Error()}
 	}
+	if err := c.validateBedrock(); err != nil {
+		return &accessError{err.Error()}
+	}
 	if c.DataDir == "" && len(c.NATSURL) == 0 {
 		return invalid("data-dir", "the folder of the log has no name")
 	}
@@ -159,6 +162,22 @@ func (c *Config) validateFunctions() error {
 				return fmt.Errorf("websocket_apis[%d].routes[%d].url: %w", i, j, err)
 			}
 		}
+	}
+	return nil
+}
+
+func (c *Config) validateBedrock() error {
+	seen := map[string]bool{}
+	for i, m := range c.BedrockModels {
+		switch {
+		case m.ID == "":
+			return fmt.Errorf("bedrock_models[%d].id: it is empty", i)
+		case seen[m.ID]:
+			return fmt.Errorf("bedrock_models[%d].id: %q is listed twice", i, m.ID)
+		case m.Model == "":
+			return fmt.Errorf("bedrock_models[%d].model: it is empty; name a route or a model", i)
+		}
+		seen[m.ID] = true
 	}
 	return nil
 }

@@ -6,9 +6,20 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/runnelhq/runnel"
 )
+
+// What becomes of a generation whose client disconnects.
+const (
+	DisconnectAuto     = "auto"     // it is stopped, unless the client has named a session: then it may come back
+	DisconnectCancel   = "cancel"   // it is stopped
+	DisconnectContinue = "continue" // it goes on
+)
+
+// cancelTimeout bounds the stopping of a generation whose client has left.
+const cancelTimeout = 5 * time.Second
 
 // Answers are the requests of a door that are being answered, while their
 // generations run. Its methods may be called concurrently.
@@ -55,6 +66,19 @@ func (a *Answers) Left(request context.Context) bool {
 	}
 	_, withdrawn := errors.AsType[*runnel.Error](context.Cause(request))
 	return !withdrawn
+}
+
+// Leave stops the generation of a request whose client has left, if that is
+// wanted; named says whether the client has named the session.
+func (a *Answers) Leave(r *http.Request, sessions runnel.Sessions, gen runnel.GenerationID, named bool, policy string, log *slog.Logger) {
+	if !a.Left(r.Context()) || policy == DisconnectContinue || named && policy != DisconnectCancel {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), cancelTimeout)
+	defer cancel()
+	if _, err := sessions.Cancel(ctx, gen); err != nil {
+		log.WarnContext(ctx, "cannot stop a generation whose client has left", "generation_id", gen, "err", err)
+	}
 }
 
 // Record logs a failure and tells failed, which may be nil, of what kind it is. It

@@ -23,15 +23,27 @@ type Framer interface {
 	Fail(dst []byte, err error) []byte
 }
 
+// A Former is a [Framer] of a protocol that is not one of server-sent events.
+type Former interface {
+	Framer
+	// SetHeader sets the header of the response.
+	SetHeader(h http.Header)
+	// Beat appends a sign of life; nothing if the protocol has none.
+	Beat(dst []byte) []byte
+}
+
 // Stream copies an answer to the client, in frames, until it ends or ctx is
-// done, with a comment as a sign of life every heartbeat. It blocks.
+// done, with a sign of life every heartbeat. It blocks.
 //
 // It returns nil after a whole answer. Any other end is told on the stream, if
 // that has begun; if begun is false nothing was written, and the failure is the
 // caller's to tell. A failure that comes of ctx is ctx's cause.
 func Stream(ctx context.Context, w http.ResponseWriter, reader *answer.Reader, frames Framer, cfg sse.Config) (begun bool, err error) {
 	cfg = cfg.WithDefaults()
-	s := stream{w: w, out: sse.NewWriter(w, cfg.WriteTimeout)}
+	s := stream{w: w, out: sse.NewWriter(w, cfg.WriteTimeout), form: sseForm{}}
+	if f, ok := frames.(Former); ok {
+		s.form = f
+	}
 	err = s.copy(ctx, reader, frames, cfg.Heartbeat)
 	if err != nil && s.begun {
 		_ = s.write(frames.Fail(nil, err)) // a client that has left is not a failure
@@ -43,8 +55,21 @@ func Stream(ctx context.Context, w http.ResponseWriter, reader *answer.Reader, f
 type stream struct {
 	w     http.ResponseWriter
 	out   *sse.Writer
+	form  form
 	begun bool
 }
+
+// A form is what protocols differ in besides their frames.
+type form interface {
+	SetHeader(h http.Header)
+	Beat(dst []byte) []byte
+}
+
+type sseForm struct{}
+
+func (sseForm) SetHeader(h http.Header) { sse.SetHeader(h) }
+
+func (sseForm) Beat(dst []byte) []byte { return append(dst, ": ping\n\n"...) }
 
 func (s *stream) copy(ctx context.Context, reader *answer.Reader, frames Framer, heartbeat time.Duration) error {
 	buf := frames.Open(nil)
@@ -56,7 +81,7 @@ func (s *stream) copy(ctx context.Context, reader *answer.Reader, frames Framer,
 		if done || err != nil {
 			return err
 		}
-		if err := s.write([]byte(": ping\n\n")); err != nil {
+		if err := s.write(s.form.Beat(nil)); err != nil {
 			return err
 		}
 	}
@@ -95,7 +120,7 @@ func (s *stream) write(frames []byte) error {
 	}
 	if !s.begun {
 		s.begun = true
-		sse.SetHeader(s.w.Header())
+		s.form.SetHeader(s.w.Header())
 		s.w.WriteHeader(http.StatusOK)
 	}
 	_, err := s.out.Write(frames)

@@ -241,7 +241,8 @@ type accumulator struct {
 	t               runnel.Turn
 	limit           int
 	text, reasoning strings.Builder
-	inputs          []strings.Builder
+	inputs          [][]byte // of the tool calls; models may mix their fragments
+	inputSize       int
 }
 
 func (a *accumulator) add(ev *runnel.Event) error {
@@ -256,7 +257,7 @@ func (a *accumulator) add(ev *runnel.Event) error {
 		a.addTool(ev.Tool)
 	default:
 	}
-	if a.text.Len()+a.reasoning.Len() > a.limit {
+	if a.text.Len()+a.reasoning.Len()+a.inputSize > a.limit {
 		return runnel.Errorf(runnel.Limited, "the answer is longer than %d bytes", a.limit)
 	}
 	return nil
@@ -266,7 +267,7 @@ func (a *accumulator) addTool(d *runnel.ToolDelta) {
 	// Indexes count up; a provider that skips some would only waste a little.
 	const maxTools = 256
 	for len(a.inputs) <= d.Index && d.Index < maxTools {
-		a.inputs = append(a.inputs, strings.Builder{})
+		a.inputs = append(a.inputs, nil)
 		a.t.Tools = append(a.t.Tools, runnel.ToolCall{})
 	}
 	if d.Index < 0 || d.Index >= len(a.inputs) {
@@ -279,14 +280,15 @@ func (a *accumulator) addTool(d *runnel.ToolDelta) {
 	if d.Name != "" {
 		call.Name = d.Name
 	}
-	a.inputs[d.Index].WriteString(d.Input)
+	a.inputs[d.Index] = append(a.inputs[d.Index], d.Input...)
+	a.inputSize += len(d.Input)
 }
 
 func (a *accumulator) turn() *runnel.Turn {
 	t := a.t
 	t.Text, t.Reasoning = a.text.String(), a.reasoning.String()
 	for i := range a.inputs {
-		t.Tools[i].Input = toolInput(a.inputs[i].String())
+		t.Tools[i].Input = toolInput(string(a.inputs[i]))
 	}
 	return &t
 }

@@ -32,7 +32,7 @@ func (h *Handler) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, done := h.answers.Begin(r.Context())
 	defer done()
-	defer h.left(r, receipt, named)
+	defer h.answers.Leave(r, h.sessions, receipt.Generation, named, h.cfg.Disconnect, h.log)
 	reader := answer.Follow(h.sessions, receipt)
 	wire := newChatWire(receipt.Generation, body.Model, time.Now())
 	if !body.Stream {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/reply"
 	"github.com/runnelhq/runnel/internal/transport/openai"
 )
 
@@ -187,8 +188,8 @@ func TestDisconnect(t *testing.T) {
 	}{
 		{"", "", true},
 		{"", "mine", false},
-		{openai.DisconnectCancel, "mine", true},
-		{openai.DisconnectContinue, "", false},
+		{reply.DisconnectCancel, "mine", true},
+		{reply.DisconnectContinue, "", false},
 	} {
 		r := start(t, openai.Config{Disconnect: tt.policy})
 		r.says(text("half"))

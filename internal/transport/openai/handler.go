@@ -13,22 +13,12 @@ import (
 	"github.com/runnelhq/runnel/internal/sse"
 )
 
-// What becomes of a generation whose client disconnects.
-const (
-	DisconnectAuto     = "auto"     // it is stopped, unless the client has named a session: then it may come back
-	DisconnectCancel   = "cancel"   // it is stopped
-	DisconnectContinue = "continue" // it goes on
-)
-
-// cancelTimeout bounds the stopping of a generation whose client has left.
-const cancelTimeout = 5 * time.Second
-
 // Config holds the door's settings. A zero field means the default beside it.
 type Config struct {
 	MaxPrompt   int             // bytes of a prompt's text: 1 MiB
 	BodyTimeout time.Duration   // for a request's body to arrive: 30 s
 	Models      func() []string // what may be asked for: everything, and no list
-	Disconnect  string          // DisconnectAuto
+	Disconnect  string          // [reply.DisconnectAuto]
 	Stream      sse.Config
 	Logger      *slog.Logger // discards
 }
@@ -126,19 +116,4 @@ func (h *Handler) checkModel(name string) error {
 		return noModel(name, known)
 	}
 	return nil
-}
-
-// left stops the generation of a client that has left, if that is wanted.
-func (h *Handler) left(r *http.Request, receipt runnel.Receipt, named bool) {
-	if !h.answers.Left(r.Context()) {
-		return
-	}
-	if h.cfg.Disconnect == DisconnectContinue || named && h.cfg.Disconnect != DisconnectCancel {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), cancelTimeout)
-	defer cancel()
-	if _, err := h.sessions.Cancel(ctx, receipt.Generation); err != nil {
-		h.log.WarnContext(ctx, "cannot stop a generation whose client has left", "generation_id", receipt.Generation, "err", err)
-	}
 }

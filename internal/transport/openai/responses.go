@@ -44,7 +44,7 @@ func (h *Handler) respond(w http.ResponseWriter, r *http.Request) {
 	ctx, done := h.answers.Begin(r.Context())
 	defer done()
 	if !body.Background {
-		defer h.left(r, receipt, named)
+		defer h.answers.Leave(r, h.sessions, receipt.Generation, named, h.cfg.Disconnect, h.log)
 	}
 	reader := answer.Follow(h.sessions, receipt)
 	if body.Stream {

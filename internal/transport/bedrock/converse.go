@@ -1,0 +1,381 @@
+package bedrock
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/wire"
+)
+
+// A converseRequest is the body of Converse, and, with other names for some
+// members, of Nova's requests.
+type converseRequest struct {
+	Messages []converseMessage `json:"messages"`
+	System   []converseBlock   `json:"system"`
+	Config   struct {
+		MaxTokens     int      `json:"maxTokens"`
+		MaxNewTokens  int      `json:"max_new_tokens"` // Nova
+		Temperature   *float64 `json:"temperature"`
+		TopP          *float64 `json:"topP"`
+		NovaTopP      *float64 `json:"top_p"`
+		StopSequences []string `json:"stopSequences"`
+	} `json:"inferenceConfig"`
+	Tools *struct {
+		Tools  []converseTool `json:"tools"`
+		Choice *struct {
+			Auto *struct{} `json:"auto"`
+			Any  *struct{} `json:"any"`
+			Tool *struct {
+				Name string `json:"name"`
+			} `json:"tool"`
+		} `json:"toolChoice"`
+	} `json:"toolConfig"`
+	Metadata  map[string]string `json:"requestMetadata"`
+	Guardrail json.RawMessage   `json:"guardrailConfig"`
+	Output    json.RawMessage   `json:"outputConfig"`
+}
+
+type converseMessage struct {
+	Role    string          `json:"role"`
+	Content []converseBlock `json:"content"`
+}
+
+// A converseBlock has exactly one member.
+type converseBlock struct {
+	Text       *string         `json:"text"`
+	JSON       json.RawMessage `json:"json"` // in a tool's result
+	Image      *converseImage  `json:"image"`
+	ToolUse    *converseCall   `json:"toolUse"`
+	ToolResult *struct {
+		ID      string          `json:"toolUseId"`
+		Content []converseBlock `json:"content"`
+		Status  string          `json:"status"`
+	} `json:"toolResult"`
+	Reasoning  json.RawMessage `json:"reasoningContent"`
+	CachePoint json.RawMessage `json:"cachePoint"`
+	Guard      *struct {
+		Text *struct {
+			Text string `json:"text"`
+		} `json:"text"`
+	} `json:"guardContent"`
+	Citations *struct {
+		Content []converseBlock `json:"content"`
+	} `json:"citationsContent"`
+}
+
+type converseImage struct {
+	Format string `json:"format"`
+	Source struct {
+		Bytes []byte `json:"bytes"`
+		S3    *struct {
+			URI string `json:"uri"`
+		} `json:"s3Location"`
+	} `json:"source"`
+}
+
+type converseCall struct {
+	ID    string          `json:"toolUseId"`
+	Name  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+}
+
+type converseTool struct {
+	Spec *struct {
+		Name        string `json:"name"`
+		Description string `json:"description"`
+		Schema      struct {
+			JSON json.RawMessage `json:"json"`
+		} `json:"inputSchema"`
+	} `json:"toolSpec"`
+}
+
+// decode reads a JSON object.
+func decode(data []byte, v any) error {
+	err := json.Unmarshal(data, v)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return runnel.Errorf(runnel.Invalid, "the member %q cannot be %s", wrong.Field, wrong.Value)
+	}
+	if err != nil {
+		return runnel.Errorf(runnel.Invalid, "the body is not a JSON object of the expected form").Because(err)
+	}
+	return nil
+}
+
+func readConverse(data []byte) (question, error) {
+	p, err := readConversePrompt(data)
+	return question{p, converseForm{}}, err
+}
+
+func readConversePrompt(data []byte) (p runnel.Prompt, err error) {
+	var b converseRequest
+	if err := decode(data, &b); err != nil {
+		return p, err
+	}
+	if given(b.Guardrail) {
+		return p, runnel.Errorf(runnel.Invalid, "guardrails are not supported")
+	}
+	if given(b.Output) {
+		return p, runnel.Errorf(runnel.Invalid, "structured output (outputConfig) is not supported")
+	}
+	c := &b.Config
+	p = runnel.Prompt{
+		MaxTokens: max(c.MaxTokens, c.MaxNewTokens), Temperature: c.Temperature, TopP: c.TopP, Stop: c.StopSequences, Metadata: b.Metadata,
+	}
+	if p.TopP == nil {
+		p.TopP = c.NovaTopP
+	}
+	if err := checkMetadata(b.Metadata); err != nil {
+		return p, err
+	}
+	if p.System, err = blocksText(b.System, "\n\n"); err != nil {
+		return p, err
+	}
+	for i := range b.Messages {
+		m, err := b.Messages[i].message()
+		if err != nil {
+			return p, err
+		}
+		p.Messages = append(p.Messages, m)
+	}
+	return p, b.readTools(&p)
+}
+
+// given reports whether a member is there and not null.
+func given(member json.RawMessage) bool { return len(member) > 0 && string(member) != "null" }
+
+func (b *converseRequest) readTools(p *runnel.Prompt) error {
+	if b.Tools == nil {
+		return nil
+	}
+	for _, t := range b.Tools.Tools {
+		if t.Spec == nil {
+			continue // a cache point
+		}
+		p.Tools = append(p.Tools, runnel.Tool{Name: t.Spec.Name, Description: t.Spec.Description, Schema: orObject(t.Spec.Schema.JSON)})
+	}
+	switch c := b.Tools.Choice; {
+	case c == nil:
+	case c.Tool != nil:
+		p.ToolChoice = runnel.ToolChoice{Mode: "tool", Name: c.Tool.Name}
+	case c.Any != nil:
+		p.ToolChoice.Mode = "any"
+	case c.Auto != nil:
+		p.ToolChoice.Mode = "auto"
+	}
+	return nil
+}
+
+func (m *converseMessage) message() (runnel.Message, error) {
+	out := runnel.Message{Role: runnel.Role(m.Role)}
+	if out.Role != runnel.User && out.Role != runnel.Assistant {
+		return out, runnel.Errorf(runnel.Invalid, "unknown role %.40q; known: user, assistant", m.Role)
+	}
+	for i := range m.Content {
+		parts, err := m.Content[i].parts()
+		if err != nil {
+			return out, err
+		}
+		out.Parts = append(out.Parts, parts...)
+	}
+	return out, nil
+}
+
+// parts returns what a block says; nothing for one that needs no answer.
+func (b *converseBlock) parts() ([]runnel.Part, error) {
+	switch {
+	case b.Text != nil:
+		return []runnel.Part{{Text: *b.Text}}, nil
+	case b.Image != nil:
+		image, err := b.Image.image()
+		return []runnel.Part{{Image: image}}, err
+	case b.ToolUse != nil:
+		call := runnel.ToolCall{ID: b.ToolUse.ID, Name: b.ToolUse.Name, Input: orObject(b.ToolUse.Input)}
+		if call.ID == "" || call.Name == "" {
+			return nil, runnel.Errorf(runnel.Invalid, "a toolUse needs a toolUseId and a name")
+		}
+		return []runnel.Part{{ToolCall: &call}}, nil
+	case b.ToolResult != nil:
+		text, err := blocksText(b.ToolResult.Content, "\n")
+		return []runnel.Part{{ToolResult: &runnel.ToolResult{ID: b.ToolResult.ID, Content: text, Failed: b.ToolResult.Status == "error"}}}, err
+	case b.Guard != nil && b.Guard.Text != nil:
+		return []runnel.Part{{Text: b.Guard.Text.Text}}, nil
+	case b.Citations != nil:
+		text, err := blocksText(b.Citations.Content, "")
+		return []runnel.Part{{Text: text}}, err
+	case given(b.Reasoning), given(b.CachePoint):
+		return nil, nil
+	}
+	return nil, runnel.Errorf(runnel.Invalid, "a content block is of a kind that is not supported; text, image, toolUse and toolResult are")
+}
+
+// blocksText joins blocks that may have nothing but text and JSON.
+func blocksText(blocks []converseBlock, between string) (string, error) {
+	var texts []string
+	for i := range blocks {
+		switch b := &blocks[i]; {
+		case b.Text != nil:
+			texts = append(texts, *b.Text)
+		case given(b.JSON):
+			var compact bytes.Buffer
+			_ = json.Compact(&compact, b.JSON) // it has been decoded
+			texts = append(texts, compact.String())
+		case b.Guard != nil && b.Guard.Text != nil:
+			texts = append(texts, b.Guard.Text.Text)
+		case given(b.CachePoint):
+		default:
+			return "", runnel.Errorf(runnel.Invalid, "only text can stand in a system prompt, and only text and JSON in a tool's result")
+		}
+	}
+	return strings.Join(texts, between), nil
+}
+
+func (i *converseImage) image() (*runnel.Image, error) {
+	switch {
+	case len(i.Source.Bytes) > 0 && i.Format != "" && len(i.Format) < 20:
+		return &runnel.Image{MediaType: "image/" + i.Format, Data: i.Source.Bytes}, nil
+	case i.Source.S3 != nil && strings.HasPrefix(i.Source.S3.URI, "s3://"):
+		return &runnel.Image{MediaType: "image/" + i.Format, URL: i.Source.S3.URI}, nil
+	}
+	return nil, runnel.Errorf(runnel.Invalid, "an image needs a format and a source: bytes or s3Location")
+}
+
+// orObject returns a JSON value, or an empty object for nothing.
+func orObject(v json.RawMessage) json.RawMessage {
+	if !given(v) {
+		return json.RawMessage("{}")
+	}
+	return v
+}
+
+// A converseForm is what Converse makes of every model, and, with the event's
+// name around each payload, what Nova's own answers look like.
+type converseForm struct{ nested bool }
+
+var nova = family{read: readConversePrompt, form: func(string) form { return converseForm{nested: true} }}
+
+// head begins the payload of an event.
+func (f converseForm) head(s *stream, event string) {
+	s.json = s.json[:0]
+	if f.nested {
+		s.json = append(s.json, `{"`...)
+		s.json = append(s.json, event...)
+		s.json = append(s.json, `":`...)
+	}
+}
+
+func (f converseForm) send(s *stream, event string) {
+	if f.nested {
+		s.json = append(s.json, '}')
+	}
+	s.frame(event)
+}
+
+// about begins the payload of an event about a block.
+func (f converseForm) about(s *stream, event string, b *block) {
+	f.head(s, event)
+	s.json = append(s.json, `{"contentBlockIndex":`...)
+	s.json = strconv.AppendInt(s.json, int64(b.at), 10)
+}
+
+func (f converseForm) begin(s *stream) {
+	f.head(s, "messageStart")
+	s.json = append(s.json, `{"role":"assistant"}`...)
+	f.send(s, "messageStart")
+}
+
+func (f converseForm) open(s *stream, b *block) {
+	if b.kind != toolBlock {
+		return // only those are announced
+	}
+	f.about(s, "contentBlockStart", b)
+	s.json = append(s.json, `,"start":{"toolUse":{"toolUseId":`...)
+	s.json = wire.AppendString(s.json, b.id)
+	s.json = append(s.json, `,"name":`...)
+	s.json = wire.AppendString(s.json, b.name)
+	s.json = append(s.json, `}}}`...)
+	f.send(s, "contentBlockStart")
+}
+
+func (f converseForm) piece(s *stream, b *block, text string) {
+	before, after := `,"delta":{"text":`, `}}`
+	switch b.kind {
+	case reasoningBlock:
+		before, after = `,"delta":{"reasoningContent":{"text":`, `}}}`
+	case toolBlock:
+		before, after = `,"delta":{"toolUse":{"input":`, `}}}`
+	}
+	f.about(s, "contentBlockDelta", b)
+	s.json = append(s.json, before...)
+	s.json = wire.AppendString(s.json, text)
+	s.json = append(s.json, after...)
+	f.send(s, "contentBlockDelta")
+}
+
+func (f converseForm) close(s *stream, b *block) {
+	f.about(s, "contentBlockStop", b)
+	s.json = append(s.json, '}')
+	f.send(s, "contentBlockStop")
+}
+
+func (f converseForm) end(s *stream, e ending) {
+	f.head(s, "messageStop")
+	s.json = append(s.json, `{"stopReason":`...)
+	s.json = wire.AppendString(s.json, string(e.reason))
+	s.json = append(s.json, '}')
+	f.send(s, "messageStop")
+
+	usage, _ := json.Marshal(newConverseUsage(e.usage)) // numbers always encode
+	f.head(s, "metadata")
+	s.json = append(s.json, `{"usage":`...)
+	s.json = append(s.json, usage...)
+	s.json = append(s.json, `,"metrics":{`...)
+	if !f.nested {
+		s.json = append(s.json, `"latencyMs":`...)
+		s.json = strconv.AppendInt(s.json, e.latency.Milliseconds(), 10)
+	}
+	s.json = append(s.json, `}}`...)
+	if f.nested {
+		s.json = appendMetrics(append(s.json, '}'), e)
+		s.frame("metadata")
+		return
+	}
+	f.send(s, "metadata")
+}
+
+type converseUsage struct {
+	Input      int `json:"inputTokens"`
+	Output     int `json:"outputTokens"`
+	Total      int `json:"totalTokens"`
+	CacheRead  int `json:"cacheReadInputTokens,omitempty"`
+	CacheWrite int `json:"cacheWriteInputTokens,omitempty"`
+}
+
+func newConverseUsage(u runnel.Usage) converseUsage {
+	return converseUsage{u.InputTokens, u.OutputTokens, u.InputTokens + u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens}
+}
+
+func (f converseForm) whole(r *result) any {
+	content := []any{}
+	for i := range r.blocks {
+		switch b := &r.blocks[i]; b.kind {
+		case textBlock:
+			content = append(content, map[string]string{"text": string(b.data)})
+		case reasoningBlock:
+			content = append(content, map[string]any{"reasoningContent": map[string]any{"reasoningText": map[string]string{"text": string(b.data)}}})
+		case toolBlock:
+			content = append(content, map[string]any{"toolUse": converseCall{b.id, b.name, b.input()}})
+		}
+	}
+	body := map[string]any{
+		"output":     map[string]any{"message": map[string]any{"role": "assistant", "content": content}},
+		"stopReason": r.ending.reason, "usage": newConverseUsage(r.ending.usage),
+	}
+	if !f.nested {
+		body["metrics"] = map[string]int64{"latencyMs": r.ending.latency.Milliseconds()}
+	}
+	return body
+}

@@ -42,6 +42,7 @@ func allParts() []part {
 		{"fanout", "Fan-out of one session", (*suite).measureFanOut},
 		{"idle", "Memory of idle viewers", (*suite).measureIdle},
 		{"websocket", "WebSockets", (*suite).measureWebSockets},
+		{"graphql", "GraphQL subscribers", (*suite).measureGraphQL},
 		{"stop", "Stop", (*suite).measureStop},
 		{"functions", "Functions", (*suite).measureFunctions},
 	}

@@ -18,7 +18,7 @@
 //
 // The files: bench.go runs the parts, which are start.go, accept.go, access.go
 // (with credentials.go), ttft.go, tokens.go, fanout.go, idle.go,
-// websocket.go, stop.go and functions.go (with handler.go);
+// websocket.go, graphql.go, stop.go and functions.go (with handler.go);
 // plan.go says how much of each. process.go and proc.go start and observe
 // processes, conn.go and way.go ask for answers, proxy.go is the reverse proxy,
 // server.go measures a gateway that runs already. stats.go, machine.go, report.go

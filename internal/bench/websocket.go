@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -60,15 +59,7 @@ func (s *suite) measureWebSockets(ctx context.Context, out *Section) error {
 
 // openSocket opens a WebSocket, and nothing more.
 func openSocket(c *conn, base *url.URL, _ string) (frameReader, error) {
-	resp, err := c.send(newRequest(base, http.MethodGet, "/dev", "Connection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", nil))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return nil, fmt.Errorf("bench: the server answers %s", resp.Status)
-	}
-	return socketReader{c.in}, nil
+	return upgrade(c, base, "/dev", "")
 }
 
 // openSubscription follows a session over a WebSocket.
@@ -78,9 +69,7 @@ func openSubscription(c *conn, base *url.URL, session string) (frameReader, erro
 		return nil, err
 	}
 	command := fmt.Sprintf(`{"action":"runnel","type":"subscribe","id":"1","session":%q}`, session)
-	// Masked, as clients must, with zeros; the longer form of a length is for any.
-	head := []byte{0x81, 0x80 | 126, byte(len(command) >> 8), byte(len(command)), 0, 0, 0, 0}
-	if _, err := c.Write(append(head, command...)); err != nil {
+	if _, err := c.Write(masked([]byte(command))); err != nil {
 		return nil, fmt.Errorf("bench: subscribe: %w", err)
 	}
 	f, err := frames.Next()

@@ -28,7 +28,7 @@ func (*benchCommand) Help() string {
 
 type measureCommand struct {
 	Quick   bool     `help:"Take a minute instead of nine, and be rough"`
-	Only    []string `enum:"start,accept,access,ttft,tokens,fanout,idle,websocket,stop,functions" placeholder:"PART" help:"Measure only these: ${enum}"`
+	Only    []string `enum:"start,accept,access,ttft,tokens,fanout,idle,websocket,graphql,stop,functions" placeholder:"PART" help:"Measure only these: ${enum}"`
 	Report  string   `placeholder:"FILE" help:"Write the report to this file too; what is written by hand in it is kept"`
 	Server  string   `placeholder:"URL" help:"Measure this gateway, with the model that it has, and nothing else"`
 	Streams int      `default:"4" placeholder:"N" help:"With --server: how many answers run at once"`

@@ -366,3 +366,40 @@ func TestItem59(t *testing.T) {
 	c.send(`{"id":"2","type":"stop"}`)
 	c.expect(`{"type":"complete","id":"2"}`)
 }
+
+// A storm on one socket with as many subscriptions as it may have: each session in
+// its order, and nothing lost.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	const sessions, messages, publishers = 200, 10, 8
+	r := start(t, says(), appsync.Config{})
+	c := r.connect(t)
+	for i := range sessions {
+		c.start(fmt.Sprint("s", i), onSendMessage, fmt.Sprintf(`{"sessionId":"s%d"}`, i))
+	}
+	for range sessions {
+		if got := c.read(); !strings.HasPrefix(got, `{"type":"start_ack"`) {
+			t.Fatalf("got %s", got)
+		}
+	}
+	var work sync.WaitGroup
+	for p := range publishers {
+		work.Go(func() {
+			for n := range messages {
+				for i := p; i < sessions; i += publishers {
+					r.publish(t, fmt.Sprint("s", i), fmt.Sprint(n))
+				}
+			}
+		})
+	}
+	next := map[string]int{}
+	for range sessions * messages {
+		frame := c.read()
+		id, _, _ := strings.Cut(strings.TrimPrefix(frame, `{"type":"data","id":"`), `"`)
+		if want := message(id, id, fmt.Sprint(next[id])); frame != want {
+			t.Fatalf("got frame %s, want %s", frame, want)
+		}
+		next[id]++
+	}
+	work.Wait()
+}

@@ -16,6 +16,7 @@ export default defineConfig({
     rollupOptions: {
       input: {
         index: fileURLToPath(new URL('index.html', import.meta.url)),
+        admin: fileURLToPath(new URL('admin.html', import.meta.url)),
         worker: fileURLToPath(new URL('src/worker.ts', import.meta.url)),
       },
       output: {

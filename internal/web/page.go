@@ -100,7 +100,8 @@ func compress(data []byte) []byte {
 // [http.ServeMux.Handle].
 func (p *Page) Register(handle func(pattern string, handler http.Handler)) {
 	for name, f := range p.files {
-		if name == index {
+		name = strings.TrimSuffix(name, ".html") // a page has the name of what it shows
+		if name == "index" {
 			name = "{$}"
 		}
 		handle("GET /"+name, f)

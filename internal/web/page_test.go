@@ -22,7 +22,7 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	(&Page{files: map[string]file{"assets/style-0a1b.css": f, "index.html": index}}).Register(mux.Handle)
+	(&Page{files: map[string]file{"assets/style-0a1b.css": f, "index.html": index, "admin.html": index}}).Register(mux.Handle)
 	get := func(path string, header ...string) *http.Response {
 		t.Helper()
 		r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -56,6 +56,9 @@ func TestFile(t *testing.T) {
 		if again := get("/assets/style-0a1b.css", "If-None-Match", tag); again.StatusCode != http.StatusNotModified {
 			t.Errorf("asked for anew: %s", again.Status)
 		}
+	}
+	if admin := get("/admin"); admin.StatusCode != http.StatusOK || admin.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("another page: %s %v", admin.Status, admin.Header)
 	}
 	home := get("/")
 	if got := home.Header.Get("Cache-Control"); home.StatusCode != http.StatusOK || got != "no-cache" {

@@ -174,12 +174,12 @@ func TestExpiry(t *testing.T) {
 	c := r.dial(t, "/graphql/realtime", "graphql-ws", coded(map[string]string{"x-api-key": g.apiKey}))
 	c.send(hello)
 	c.expect(ack, ka)
-	c.start(uuid, onSendMessage, `{"sessionId":"s"}`, "Authorization", g.token("access", 2*time.Second))
+	c.start(uuid, onSendMessage, `{"sessionId":"s"}`, "Authorization", g.token("access", 6*time.Second))
 	c.expect(
 		`{"type":"start_ack","id":"`+uuid+`"}`,
 		`{"type":"error","id":"`+uuid+`","payload":{"errors":[{"errorType":"UnauthorizedException","message":"You are not authorized to make this call."}]}}`,
 	)
-	own := r.dial(t, "/graphql/realtime", "graphql-ws", coded(map[string]string{"Authorization": g.token("access", 2*time.Second)}))
+	own := r.dial(t, "/graphql/realtime", "graphql-ws", coded(map[string]string{"Authorization": g.token("access", 6*time.Second)}))
 	own.send(hello)
 	own.expect(ack, ka)
 	own.expectClose(4401)

@@ -308,5 +308,5 @@ func (r *rig) dialled(t testing.TB) *client {
 func TestItem49(t *testing.T) {
 	t.Parallel()
 	r := start(t, says(), appsync.Config{Lifetime: 50 * time.Millisecond}) // in place of a day
-	r.dialled(t).expectClose(1001)
+	r.dial(t, "/graphql/realtime", "graphql-ws").expectClose(1001)
 }

@@ -1,9 +1,11 @@
 package obs_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +100,53 @@ func BenchmarkStep(b *testing.B) {
 	for b.Loop() {
 		_, done := tracer.Begin(context.Background(), step)
 		done(runnel.Outcome{FirstToken: time.Second})
+	}
+}
+
+// TestTransport calls a handler within a trace, and with a collector that refuses.
+func TestTransport(t *testing.T) {
+	t.Parallel()
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer refusing.Close()
+	var told []string
+	handler := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		told = append(told, r.Header.Get("Traceparent")+" "+r.Header.Get("Tracestate"))
+	}))
+	defer handler.Close()
+	var log bytes.Buffer
+	tracer, err := obs.OpenTracer(t.Context(), obs.TraceConfig{Endpoint: refusing.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	client := &http.Client{Transport: tracer.Transport(base)}
+	const trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	ctx := runnel.WithTrace(t.Context(), runnel.Trace{Parent: "00-" + trace + "-" + span + "-01", State: "a=b"})
+	for _, ctx := range []context.Context{ctx, t.Context()} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, handler.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if len(req.Header) > 0 {
+			t.Errorf("the caller's request was changed: %v", req.Header)
+		}
+	}
+	if within := told[0]; !strings.HasPrefix(within, "00-"+trace+"-") || strings.Contains(within, span) || !strings.HasSuffix(within, "-01 a=b") {
+		t.Errorf("within a trace the handler was told %q", within)
+	}
+	if without := told[1]; len(without) != len("00--01 ")+32+1+16 || strings.Contains(without, trace) {
+		t.Errorf("without one it was told %q", without)
+	}
+	if err := tracer.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "traces are lost") {
+		t.Errorf("the log does not say that the collector refuses: %s", &log)
 	}
 }

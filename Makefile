@@ -19,8 +19,14 @@ run: build ## serve with the echo model on 127.0.0.1:8080
 # machine without Node builds a binary without it, and so does one where npm can get
 # nothing; CI asks for the page itself.
 PAGE := internal/web/static/page/index.html
-$(PAGE): $(shell find web clients/ts/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-	cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent test && npm run --silent build
+$(PAGE): web/node_modules/.package-lock.json $(shell find web clients/ts/src -type f -not -path '*/node_modules/*' 2>/dev/null)
+	cd web && npm run --silent test && npm run --silent build
+
+# npm keeps a note of what it has installed; as long as that is newer than what is
+# wanted there is nothing to do.
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 web: $(PAGE) ## build the chat page (needs node and npm)
 
@@ -43,11 +49,11 @@ race: ## the same with the race detector (needs gcc); leaves out e2e
 e2e: build ## the real binary, killed and resumed
 	$(GO) test -count=1 -timeout 10m ./e2e/...
 
-interop: build client-ts ## real clients and servers that nobody here wrote (needs node, npm, python3-boto3 and chromium)
-	cd interop && npm ci --no-audit --no-fund --loglevel=error && node --test --test-concurrency=1
+interop: build client-ts interop/node_modules/.package-lock.json ## real clients and servers that nobody here wrote (needs node, npm, python3-boto3 and chromium)
+	cd interop && node --test --test-concurrency=1
 
-client-ts: ## build and test the TypeScript client (needs node and npm)
-	cd clients/ts && npm ci --no-audit --no-fund --loglevel=error && npm test
+client-ts: clients/ts/node_modules/.package-lock.json ## build and test the TypeScript client (needs node and npm)
+	cd clients/ts && npm test
 
 soak: build ## the kill test for ten minutes, many sessions
 	RUNNEL_SOAK=10m $(GO) test -count=1 -timeout 30m -run 'TestKill' -v ./e2e/...

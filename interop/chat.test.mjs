@@ -244,6 +244,17 @@ test('nothing that a model writes runs', LIMIT, async (t) => {
   assert.deepEqual(page.faults, []);
 });
 
+test('text that is written from right to left', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: QUICK });
+  const page = await openPage(t, await openBrowser(t), gateway, 'rtl');
+  await ask(page, 'مرحبا، كيف حالك؟');
+  await answered(page);
+  const direction = (selector) => page.locator(selector).first().evaluate((node) => getComputedStyle(node).direction);
+  assert.equal(await direction('.asked p'), 'rtl');
+  assert.equal(await direction('section.answer'), 'ltr'); // echo answers in English
+  assert.deepEqual(await violations(page), []);
+});
+
 test('an answer of 20,000 tokens keeps the page quick', LIMIT, async (t) => {
   const gateway = await startGateway(t, { model: 'echo?ttft=0s&tps=4000&tokens=20000' });
   const page = await openPage(t, await openBrowser(t), gateway, 'long');
@@ -256,4 +267,16 @@ test('an answer of 20,000 tokens keeps the page quick', LIMIT, async (t) => {
   const long = await page.evaluate(() => globalThis.long);
   t.diagnostic(`long tasks: ${long.map(Math.round)} ms`);
   same(await said(page), await written(gateway, 'long'));
+  // Once it is complete, nothing of it goes on.
+  const heap = () =>
+    page.evaluate(() => {
+      globalThis.gc();
+      return performance.memory.usedJSHeapSize;
+    });
+  await heap();
+  const before = await heap();
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 3000)));
+  const after = await heap();
+  t.diagnostic(`heap: ${(before / 2 ** 20).toFixed(1)} MiB when it is complete, ${(after / 2 ** 20).toFixed(1)} MiB later`);
+  assert.ok(after < before + 2 ** 20, `it grows: ${before} bytes, then ${after}`);
 });

@@ -14,6 +14,8 @@ const ARGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  '--js-flags=--expose-gc',
+  '--enable-precise-memory-info',
 ];
 
 /** openBrowser starts Debian's Chromium, with nothing of anybody's in it, until the test t is over. */

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/runnelhq/runnel/internal/provider/echo"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
+	"github.com/runnelhq/runnel/internal/transport/admin"
 )
 
 // A broken core fails at everything, or, with only, at reading.
@@ -84,16 +86,19 @@ type exchange struct {
 	model  echo.Config
 	ended  bool // the earlier generation is to have ended
 	engine error
+	closed bool // only those with a grant are let in, and the caller has none
 	status int
 }
 
 const (
-	submit  = "POST /v1/sessions/{session}/prompts"
-	follow  = "GET /v1/sessions/{session}/events"
-	publish = "POST /v1/sessions/{session}/events"
-	get     = "GET /v1/generations/{id}"
-	stop    = "POST /v1/generations/{id}/cancel"
-	whyBody = `{"prompt":"why?"}`
+	submit   = "POST /v1/sessions/{session}/prompts"
+	follow   = "GET /v1/sessions/{session}/events"
+	publish  = "POST /v1/sessions/{session}/events"
+	get      = "GET /v1/generations/{id}"
+	stop     = "POST /v1/generations/{id}/cancel"
+	overview = "GET /v1/admin/overview"
+	stopAny  = "POST /v1/admin/generations/{id}/cancel"
+	whyBody  = `{"prompt":"why?"}`
 )
 
 func exchanges() []exchange {
@@ -136,6 +141,13 @@ func exchanges() []exchange {
 		{op: stop, model: slow, status: 202},
 		{op: stop, path: "/v1/generations/nope/cancel", status: 404},
 		{op: stop, path: "/v1/generations/x/cancel", core: down, status: 503},
+		{op: overview, status: 200},
+		{op: overview, closed: true, status: 403},
+		{op: overview, engine: runnel.Errorf(runnel.Unavailable, "no disk"), status: 503},
+		{op: stopAny, ended: true, status: 200},
+		{op: stopAny, closed: true, status: 403},
+		{op: stopAny, path: "/v1/admin/generations/nope/cancel", status: 404},
+		{op: stopAny, core: down, status: 503},
 		{op: "GET /", status: 200},
 		{op: "POST /", body: whyBody, status: 200},
 		{op: "POST /", body: whyBody, header: stream, status: 200},
@@ -161,6 +173,12 @@ func (r refusing) Read(ctx context.Context, id runnel.SessionID, after runnel.Cu
 	}
 	return []runnel.Event{{Generation: evs[0].Generation, Type: runnel.EventFailed, Failure: &runnel.Failure{Kind: "denied", Message: "no"}}}, nil
 }
+
+// Unheard is an audit log that nobody reads.
+type unheard struct{}
+
+func (unheard) Denied(*runnel.Principal, runnel.Action, runnel.SessionID, string, int) {}
+func (unheard) Acted(context.Context, string, string, string)                          {}
 
 // TestDescribed holds the server to the description and the description to the
 // server: every operation and every status is seen, with a body as described,
@@ -202,7 +220,13 @@ func (x exchange) run(t *testing.T, d document, op object) {
 		core = bare
 	}
 	g := open(t, echo.New(x.model), core)
-	r := run(t, server.Config{Doors: g.doors, Engine: engine{x.engine}, Metrics: obs.NewMetrics().Handler(), OpenAPI: api.OpenAPI})
+	administer := admin.New(core(g.core), admin.Config{
+		Open: !x.closed, Core: g.core, Depth: func(context.Context) (int, error) { return 0, x.engine },
+		Bus: g.engine, Node: "n", Figures: func() (any, error) { return object{}, nil },
+		Audit: unheard{}, Logger: slog.New(slog.DiscardHandler),
+	})
+	doors := append(g.doors, server.Door{Name: "admin", Register: administer.Register, Error: admin.WriteError})
+	r := run(t, server.Config{Doors: doors, Engine: engine{x.engine}, Metrics: obs.NewMetrics().Handler(), OpenAPI: api.OpenAPI})
 	receipt, err := g.core.Submit(t.Context(), runnel.Submission{IdempotencyKey: "k", Prompt: runnel.Prompt{
 		Session: "s", Messages: []runnel.Message{runnel.TextMessage(runnel.User, "why?")}, History: true}})
 	if err != nil {

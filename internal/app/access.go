@@ -24,6 +24,7 @@ import (
 type access struct {
 	auth     *auth.Service
 	verifier *sigv4.Verifier
+	issuer   *sigv4.Issuer // of credentials for Lex and its WebSocket
 
 	limits atomic.Pointer[limit.Limiter] // nil until there is a log to count in
 
@@ -37,8 +38,10 @@ func newAccess(cfg *config.Config, functions *function.Set, log *slog.Logger) (*
 	if err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
+	issuer := sigv4.NewIssuer(cfg.Lex.Secret, "lex:*", "execute-api:Invoke")
+	verifier.Accept(issuer)
 	// JSON that escapes all but ASCII triples most texts, as the doors know.
-	a := &access{verifier: verifier, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10, bodyTimeout: cfg.BodyTimeout}
+	a := &access{verifier: verifier, issuer: issuer, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10, bodyTimeout: cfg.BodyTimeout}
 	// A webhook may be a function.
 	client := &http.Client{Transport: functions.Transport(http.DefaultTransport.(*http.Transport))}
 	if a.auth, err = auth.New(a.schemes(cfg), client, log); err != nil {
@@ -49,7 +52,8 @@ func newAccess(cfg *config.Config, functions *function.Set, log *slog.Logger) (*
 
 func (a *access) schemes(cfg *config.Config) auth.Config {
 	schemes := cfg.Auth()
-	if len(cfg.IAM.Keys) > 0 {
+	// Credentials may have been issued to guests, and for tokens.
+	if len(cfg.IAM.Keys) > 0 || cfg.Authenticates() && (cfg.Lex.Guests || len(cfg.Issuers) > 0) {
 		schemes.Signatures = a.signer
 	}
 	return schemes

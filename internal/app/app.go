@@ -25,6 +25,7 @@ import (
 	"github.com/runnelhq/runnel/internal/transport/admin"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
+	"github.com/runnelhq/runnel/internal/transport/lex"
 	"github.com/runnelhq/runnel/internal/web"
 )
 
@@ -57,6 +58,7 @@ type App struct {
 	gateway  *apigateway.Handler
 	admin    *admin.Handler
 	graphql  *appsync.Handler
+	lexPage  *lex.Page // nil: there is none
 	server   *server.Server
 
 	stopServer, stopSessions, stopGateway, stopFunctions context.CancelFunc
@@ -97,7 +99,7 @@ func New(cfg config.Config, w io.Writer) (*App, error) {
 		cfg: cfg, log: log, node: nodeName(), metrics: obs.NewMetrics(), table: table, access: access, functions: functions, page: page,
 		sessionsEnded: make(chan struct{}), done: make(chan struct{}),
 	}
-	if err := a.checkBedrock(); err != nil {
+	if err := errors.Join(a.checkBedrock(), a.checkLex()); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -150,6 +152,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("app: %w", err)
 	}
 	a.admin = a.newAdmin()
+	if err = a.openLexPage(); err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
 	a.server, err = server.New(listener, server.Config{
 		Doors:   a.doors(),
 		Engine:  a.engine,
@@ -243,11 +248,14 @@ func (a *App) drain(ctx context.Context) error {
 	}
 }
 
-func (a *App) closeEngine() error {
-	if a.engine == nil {
-		return nil
+func (a *App) closeEngine() (err error) {
+	if a.lexPage != nil {
+		err = a.lexPage.Close()
 	}
-	return a.engine.Close()
+	if a.engine == nil {
+		return err
+	}
+	return errors.Join(err, a.engine.Close())
 }
 
 // Addr returns where the node listens.

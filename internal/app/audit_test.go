@@ -204,6 +204,7 @@ func TestLogsTellNoSecrets(t *testing.T) {
 		"openai":      {"/v1/chat/completions", `{"model":"openai/test","stream":true,"messages":[{"role":"user","content":%q}]}`},
 		"appsync":     {"/graphql", `{"query":"mutation M($p: String!) { submitPrompt(input: {session: \"g\", prompt: $p}) { generation } }","variables":{"p":%q}}`},
 		"bedrock":     {"/model/openai%2Ftest/converse-stream", `{"messages":[{"role":"user","content":[{"text":%q}]}]}`},
+		"lex":         {"/bots/b/botAliases/a/botLocales/en_US/sessions/l/text", `{"text":%q}`},
 		"aisdk":       {"/api/chat", `{"id":"a","messages":[{"role":"user","parts":[{"type":"text","text":%q}]}]}`},
 	}
 	for _, name := range node.DoorNames() {

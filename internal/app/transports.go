@@ -14,6 +14,7 @@ import (
 	"github.com/runnelhq/runnel/internal/transport/functionurl"
 	"github.com/runnelhq/runnel/internal/transport/httpapi"
 	"github.com/runnelhq/runnel/internal/transport/lambda"
+	"github.com/runnelhq/runnel/internal/transport/lex"
 	"github.com/runnelhq/runnel/internal/transport/openai"
 	"github.com/runnelhq/runnel/internal/web"
 )
@@ -51,6 +52,17 @@ func (a *App) doors() []server.Door {
 		open[i].Register = a.guarded(open[i])
 	}
 	// These ask for credentials themselves, as their protocols have it.
+	bot := a.newLex()
+	metrics.Readers("lex", bot.Viewers)
+	for i := range open {
+		if open[i].Name == "functionurl" {
+			open[i].Register = withTargets(open[i].Register, bot)
+		}
+	}
+	open = append(open, server.Door{Name: "lex", Register: bot.Register, End: bot.End, Error: lex.WriteError})
+	if a.lexPage != nil { // files that are public
+		open = append(open, server.Door{Name: "lexpage", Register: a.lexPage.Register})
+	}
 	runtime := a.newBedrock(stream("bedrock"))
 	metrics.Readers("bedrock", runtime.Viewers)
 	open = append(open, server.Door{Name: "bedrock", Register: runtime.Register, End: runtime.End, Error: bedrock.WriteError})

@@ -91,6 +91,8 @@ type Config struct {
 
 	Functions []function.Config `name:"functions" only:"file" group:"Functions" help:"Handlers written for AWS Lambda: processes, functions behind an Invoke API, or URLs"`
 
+	Lex Lex `name:"lex" only:"file" group:"Functions" help:"Who answers the texts of a Lex Web UI, and who gets credentials for it"`
+
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`
 	NATSReplicas int      `name:"nats-replicas" default:"1" min:"1" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored"`
@@ -100,6 +102,23 @@ type Config struct {
 type ModelID struct {
 	ID    string `yaml:"id"`
 	Model string `yaml:"model"` // as clients of other doors ask for it
+}
+
+// Lex is how clients of Amazon Lex are served.
+type Lex struct {
+	Function string `yaml:"function"` // that fulfills; empty: a model
+	Model    string `yaml:"model"`    // empty: the default one
+	System   string `yaml:"system"`   // the model's system prompt
+	// Guests get credentials for Lex and the WebSocket without showing any.
+	Guests bool `yaml:"guests"`
+	// Secret seals these credentials. Nodes that share it accept each other's;
+	// without it they end with the process.
+	Secret sigv4.Secret `yaml:"secret"`
+	Table  string       `yaml:"table"` // the table of connections; empty: runnel-streaming
+	// UI is a folder with the files of a Lex Web UI, served under /lex/.
+	UI string `yaml:"ui"`
+	// Stage is that of the WebSocket API that the UI connects to; empty: Prod.
+	Stage string `yaml:"stage"`
 }
 
 // Auth returns who may use the node, but for those who sign their requests.

@@ -61,6 +61,9 @@ func (c *Config) Validate() error {
 	if err := c.validateFunctions(); err != nil {
 		return &accessError{err.Error()}
 	}
+	if err := c.validateLex(); err != nil {
+		return &accessError{err.Error()}
+	}
 	if err := c.validateBedrock(); err != nil {
 		return &accessError{err.Error()}
 	}
@@ -178,6 +181,19 @@ func (c *Config) validateBedrock() error {
 			return fmt.Errorf("bedrock_models[%d].model: it is empty; name a route or a model", i)
 		}
 		seen[m.ID] = true
+	}
+	return nil
+}
+
+func (c *Config) validateLex() error {
+	l := &c.Lex
+	switch {
+	case l.Function != "" && l.Model+l.System != "":
+		return errors.New("lex.function: it answers in place of a model; leave out model and system")
+	case l.Function != "" && !slices.ContainsFunc(c.Functions, func(f function.Config) bool { return f.Name == l.Function }):
+		return fmt.Errorf("lex.function: functions has none of the name %q", l.Function)
+	case l.Secret != "" && len(l.Secret) < 16:
+		return errors.New("lex.secret: it must have at least 16 characters")
 	}
 	return nil
 }

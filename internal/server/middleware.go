@@ -135,7 +135,9 @@ func (s *Server) corsOptions() cors.Options {
 		// Idempotency-Key, those of AWS), and it is the origin that is trusted.
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{
-			"Location", "RateLimit", "RateLimit-Policy", "Retry-After", "RateLimit", "RateLimit-Policy", "Runnel-Generation", "Runnel-Session", requestIDHeader,
+			"Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Runnel-Generation", "Runnel-Session", requestIDHeader,
+			"X-Amz-Lex-Input-Mode", "X-Amz-Lex-Input-Transcript", "X-Amz-Lex-Interpretations", "X-Amz-Lex-Messages",
+			"X-Amz-Lex-Request-Attributes", "X-Amz-Lex-Session-Id", "X-Amz-Lex-Session-State",
 			"X-Amzn-Errortype", "X-Amzn-Requestid", "X-Amz-Apigw-Id", "X-Vercel-Ai-Ui-Message-Stream",
 		},
 		MaxAge: 7200, // seconds; the most that browsers heed

@@ -27,5 +27,5 @@
 // Files: verifier.go is the order of the checks, parse.go reads what a request
 // says of its signature, canonical.go writes the text that was signed, sign.go
 // signs it, body.go finds the hash of the body, config.go and identity.go are
-// the keys and what they may do.
+// the keys and what they may do, issue.go makes temporary ones.
 package sigv4

@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -20,7 +21,8 @@ type Identity struct {
 // A credential is a key in use.
 type credential struct {
 	Key
-	revoked chan struct{} // closed by Reload when the key is changed or gone
+	revoked   chan struct{} // closed by Reload when the key is changed or gone
+	principal string        // empty: named by its access key
 }
 
 // Allow returns an [AccessDenied] error unless the key may do the action, such
@@ -57,7 +59,7 @@ func denied(accessKey, action string) error {
 // Principal returns the caller as the rest of the gateway knows it.
 func (i *Identity) Principal() *runnel.Principal {
 	return &runnel.Principal{
-		ID:      "iam:" + i.AccessKey,
+		ID:      cmp.Or(i.key.principal, "iam:"+i.AccessKey),
 		Service: !i.key.User,
 		Scheme:  "sigv4",
 		Groups:  i.key.Groups,

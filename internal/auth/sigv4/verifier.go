@@ -18,6 +18,8 @@ type Verifier struct {
 	now   func() time.Time
 	state atomic.Pointer[state]
 
+	issuer *Issuer // of further keys; nil: there are none
+
 	reload sync.Mutex // held while state is replaced
 }
 
@@ -38,6 +40,9 @@ func New(cfg Config, now func() time.Time) (*Verifier, error) {
 	}
 	return v, nil
 }
+
+// Accept has v accept what i issues. It is called before v is used.
+func (v *Verifier) Accept(i *Issuer) { v.issuer = i }
 
 // Reload replaces the configuration. Whoever authenticated with a key that is
 // gone, or not what it was, finds its principal revoked. If cfg is not valid
@@ -77,6 +82,9 @@ func (v *Verifier) Verify(r Request, service string) (*Identity, error) {
 	}
 	s := v.state.Load()
 	key := s.keys[c.accessKey]
+	if key == nil {
+		key = v.issuer.find(c.accessKey, c.token)
+	}
 	if key == nil {
 		return nil, refuse(UnknownClient, "The security token included in the request is invalid.")
 	}
@@ -171,10 +179,14 @@ func (s *state) checkSignature(c *claim, key *credential, r Request) error {
 	if !known {
 		signing = derive(string(key.Secret), sc)
 	}
+	hosts := canonicalHosts(r.Host, s.hosts)
+	if svc.endpoint != "" { // a page that is led here signs for where it believes to be
+		hosts = append(hosts, svc.endpoint+"."+c.region+".amazonaws.com")
+	}
 	query, buf := canonicalQuery(c.query), make([]byte, 0, 1024)
 	for _, payload := range payloads {
 		for _, path := range canonicalPaths(r.Target) {
-			for _, host := range canonicalHosts(r.Host, s.hosts) {
+			for _, host := range hosts {
 				if !c.signs(signing, c.appendRequest(buf, r, path, query, host, payload)) {
 					continue
 				}
@@ -201,14 +213,15 @@ func (k *credential) check(token string, now time.Time) error {
 
 // A service is what differs between those that requests are signed for.
 type service struct {
-	unsignedBody bool // clients may leave the body unsigned: RecognizeUtterance streams it
-	apollo       bool // clients may have signed another body than they sent
+	unsignedBody bool   // clients may leave the body unsigned: RecognizeUtterance streams it
+	apollo       bool   // clients may have signed another body than they sent
+	endpoint     string // in AWS's names for it, where clients in browsers know no other
 }
 
 func serviceOf(name string) (s service, known bool) {
 	switch name {
 	case "lex":
-		return service{unsignedBody: true}, true
+		return service{unsignedBody: true, endpoint: "runtime-v2-lex"}, true
 	case "appsync":
 		return service{apollo: true}, true
 	case "execute-api", "bedrock", "lambda", "dynamodb":

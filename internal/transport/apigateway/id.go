@@ -42,6 +42,13 @@ func nodeOf(id string) (n nodeID, ok bool) {
 	return nodeID(raw[:nodeBytes]), true
 }
 
+// NodeOf returns the name of the node that holds a connection; false if the id is
+// none.
+func NodeOf(id string) (node string, ok bool) {
+	n, ok := nodeOf(id)
+	return n.String(), ok
+}
+
 // newID returns the id of a request or message.
 func newID() string {
 	var id [idBytes]byte

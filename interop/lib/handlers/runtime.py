@@ -3,8 +3,11 @@ published Runtime API with nothing but Python's own HTTP client. It runs handler
 as they are written for Lambda."""
 
 import http.client
+import importlib
 import json
 import os
+import pathlib
+import sys
 import traceback
 
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
@@ -16,6 +19,12 @@ def handler(event, context):
     if event.get("fail"):
         raise ValueError(event["fail"])
     return {"echo": event.get("echo"), "pid": os.getpid()}
+
+
+if "." in os.environ.get("_HANDLER", ""):
+    sys.path.append(str(pathlib.Path(__file__).parent))
+    module, function = os.environ["_HANDLER"].rsplit(".", 1)
+    handler = getattr(importlib.import_module(module), function)
 
 
 def post(connection, path, answer):

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/function"
+	"github.com/runnelhq/runnel/internal/gqlapi"
 	"github.com/runnelhq/runnel/internal/wsapi"
 )
 
@@ -87,5 +90,69 @@ func TestFunctionServesARoute(t *testing.T) {
 	}
 	if _, got, err := ws.Read(t.Context()); err != nil || string(got) != "say "+message {
 		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+// A GraphQL field can be a function, which is told of it as AppSync tells its own.
+func TestFunctionResolvesAField(t *testing.T) {
+	t.Parallel()
+	noted := make(chan string, 1)
+	handler := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var event struct {
+			Arguments struct{ Q string }
+			Info      struct{ ParentTypeName, FieldName string }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&event); err != nil {
+			t.Error(err)
+		}
+		field := event.Info.ParentTypeName + "." + event.Info.FieldName
+		switch {
+		case field == "Mutation.note":
+			noted <- event.Arguments.Q
+		case event.Arguments.Q == "bad":
+			w.Header().Set("X-Amz-Function-Error", "Unhandled")
+			fmt.Fprint(w, `{"errorMessage":"no idea","errorType":"Error"}`)
+		default:
+			fmt.Fprintf(w, `{"text":"%s of %s"}`, event.Arguments.Q, field)
+		}
+	}))
+	t.Cleanup(handler.Close)
+	schema := filepath.Join(t.TempDir(), "schema.graphql")
+	const sdl = `type Query { ask(q: String!): Answer } type Mutation { note(q: String!): String } type Answer { text: String }`
+	if err := os.WriteFile(schema, []byte(sdl), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := settings(t, "echo?ttft=0s&tps=0")
+	cfg.Functions = []function.Config{{Name: "f", HTTP: handler.URL}}
+	cfg.GraphQL = gqlapi.API{Schema: []string{schema}, Fields: []gqlapi.Binding{
+		{Field: "Query.ask", Do: gqlapi.Function, Function: "f"},
+		{Field: "Mutation.note", Do: gqlapi.Function, Function: "f", Async: true, Result: "noted $args.q"},
+	}}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	node, _ := start(t, cfg)
+	defer func() {
+		if err := node.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for query, want := range map[string]string{
+		`{ask(q:\"why\"){text}}`:         `{"data":{"ask":{"text":"why of Query.ask"}}}`,
+		`{ask(q:\"bad\"){text}}`:         `"errorType":"Lambda:Unhandled"`,
+		`mutation{note(q:\"remember\")}`: `{"data":{"note":`,
+	} {
+		resp, err := http.Post("http://"+node.Addr().String()+"/graphql", "application/json", strings.NewReader(`{"query":"`+query+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s: got %s, %v", query, got, err)
+		}
+	}
+	if got := <-noted; got != "remember" {
+		t.Errorf("the function was told of %q", got)
 	}
 }

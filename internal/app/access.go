@@ -18,6 +18,7 @@ import (
 	"github.com/runnelhq/runnel/internal/config"
 	"github.com/runnelhq/runnel/internal/function"
 	"github.com/runnelhq/runnel/internal/limit"
+	"github.com/runnelhq/runnel/internal/transport/lex"
 )
 
 // access decides who may use the doors.
@@ -150,7 +151,11 @@ func (a *access) signer(c auth.Credentials) (*runnel.Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return signer.Principal(), nil
+	p := signer.Principal()
+	if lex.Guest(p) { // who could be as many as it likes
+		p.Account = limit.ByAddress(new(runnel.Principal), c.Request).Account
+	}
+	return p, nil
 }
 
 // forAction tells who wants to do an action of IAM's, within the caller's limits,

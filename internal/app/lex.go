@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/transport/apigateway"
 	"github.com/runnelhq/runnel/internal/transport/lex"
 )
@@ -16,7 +17,7 @@ func (a *App) newLex() *lex.Handler {
 	c := &a.cfg
 	fulfill, _ := a.functions.Lookup(c.Lex.Function)
 	return lex.New(a.sessions, lex.Config{
-		Authenticate: a.access.forAction, Token: a.access.forToken,
+		Authenticate: a.access.forAction, Token: a.access.forToken, Limit: a.access.forNobody,
 		Fulfill: fulfill, Model: c.Lex.Model, System: c.Lex.System,
 		// Where nobody is asked for credentials, anybody may have some.
 		Issuer: a.access.issuer, Guests: c.Lex.Guests || !c.Authenticates(),
@@ -40,6 +41,12 @@ func (a *App) openLexPage() (err error) {
 // forToken tells whose a token is that somebody wants to exchange.
 func (a *access) forToken(r *http.Request, token string) (*runnel.Principal, error) {
 	return a.authenticate(r.Context(), auth.Credentials{Token: token, Request: r})
+}
+
+// forNobody counts a request of somebody who need show nothing.
+func (a *access) forNobody(r *http.Request) error {
+	_, err := a.limits.Load().Request(limit.ByAddress(new(runnel.Principal), r))
+	return err
 }
 
 // checkLex makes sure that there is a model for Lex.

@@ -23,6 +23,9 @@ type Issuer struct {
 // maxIssued bounds the token that is looked at.
 const maxIssued = 512
 
+// IssuedPrincipal begins the ids of principals whose credentials were issued.
+const IssuedPrincipal = "identity:"
+
 // issuedPrefix begins the access keys of issued credentials.
 const issuedPrefix = "ASIARNL"
 
@@ -73,7 +76,7 @@ func (i *Issuer) find(accessKey, token string) *credential {
 	if k.AccessKey != accessKey {
 		return nil
 	}
-	return &credential{Key: k, principal: "identity:" + string(payload[8:])}
+	return &credential{Key: k, principal: IssuedPrincipal + string(payload[8:])}
 }
 
 func (i *Issuer) seal(what string, payload []byte) []byte {

@@ -20,10 +20,10 @@
 //     the node, until the session has been quiet for an hour or there are too
 //     many. The UI sends all of them with every text, and most need no memory.
 //   - Repeated by the SDK, with the same invocation id, a text is answered once.
-//   - Credentials are those of package sigv4's issuer: good for Lex and for the
-//     WebSocket. Guests get them if the operator says so, others for a token
-//     that the gateway accepts; their identity, and so what they own, follows
-//     from who they are.
+//   - Credentials are those of package sigv4's issuer: a user's, for Lex and for
+//     what is signed for execute-api. Guests get them if the operator says so,
+//     others for a token that the gateway accepts; their identity, and so what
+//     they own, follows from who they are.
 //   - The table is the gateway's list of connections: a row for each session
 //     that has one, with its newest. It can be read and written by services that
 //     may manage connections.

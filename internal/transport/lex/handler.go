@@ -25,6 +25,9 @@ type Config struct {
 	Authenticate func(r *http.Request, action string, body func() ([]byte, error)) (ctx context.Context, release context.CancelFunc, err error)
 	// Token tells whose a token is, for the exchange into credentials.
 	Token func(r *http.Request, token string) (*runnel.Principal, error)
+	// Limit counts a request that nobody signs; its error refuses it. Nil: there
+	// is no limit.
+	Limit func(r *http.Request) error
 
 	// Fulfill answers texts: a model, if nil.
 	Fulfill *function.Function

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/function"
 	"github.com/runnelhq/runnel/internal/reply"
 )
@@ -53,6 +54,11 @@ func (h *Handler) identity(w http.ResponseWriter, r *http.Request, operation str
 }
 
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, operation string) (any, error) {
+	if h.cfg.Limit != nil {
+		if err := h.cfg.Limit(r); err != nil {
+			return nil, err
+		}
+	}
 	data, err := reply.ReadBody(w, r, maxIdentityBody, h.cfg.BodyTimeout)
 	if err != nil {
 		return nil, err
@@ -123,6 +129,12 @@ func newIdentity(version byte, who []byte) string {
 	}
 	b[6], b[8] = b[6]&0x0f|version, b[8]&0x3f|0x80
 	return fmt.Sprintf("runnel-1:%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// Guest reports whether somebody has shown nothing but credentials that guests get.
+func Guest(p *runnel.Principal) bool {
+	id, ok := strings.CutPrefix(p.ID, sigv4.IssuedPrincipal)
+	return ok && validIdentity(id) && isGuest(id)
 }
 
 func validIdentity(id string) bool {

@@ -420,3 +420,19 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// Guests are told from those who have shown a token, whose identities are stable.
+func TestGuest(t *testing.T) {
+	t.Parallel()
+	r := start(t, lex.Config{Guests: true})
+	for body, want := range map[string]bool{`{}`: true, `{"Logins":{"a":"ada"}}`: false} {
+		_, got := r.call(t, "AWSCognitoIdentityService.GetId", body)
+		id, _ := got["IdentityId"].(string)
+		if got := lex.Guest(&runnel.Principal{ID: sigv4.IssuedPrincipal + id}); id == "" || got != want {
+			t.Errorf("%s, %s: a guest: %t", body, id, got)
+		}
+		if lex.Guest(&runnel.Principal{ID: "key:" + id}) {
+			t.Errorf("key:%s is a guest", id)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package app_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/runnelhq/runnel/internal/auth"
+)
+
+// What a guest gets is good for Lex and for what API Gateway's clients sign, as a
+// user, and for nothing else.
+func TestLexCredentials(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t, "echo?ttft=0s&tps=0&tokens=5")
+	keyed(t, &cfg, auth.Key{Name: "ada"})
+	cfg.Lex.Guests = true
+	node, _ := start(t, cfg)
+	defer func() {
+		if err := node.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	c := newCaller(t, "http://"+node.Addr().String())
+	send := func(path, body, target string, sign func(*http.Request)) (int, map[string]any) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url+path, bytes.NewReader([]byte(body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if target != "" {
+			req.Header.Set("X-Amz-Target", target)
+		}
+		if sign != nil {
+			sign(req)
+		}
+		resp, err := c.web.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var v map[string]any
+		if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, v
+	}
+	_, got := send("/", `{"IdentityPoolId":"x"}`, "AWSCognitoIdentityService.GetId", nil)
+	id, _ := got["IdentityId"].(string)
+	_, got = send("/", `{"IdentityId":"`+id+`"}`, "AWSCognitoIdentityService.GetCredentialsForIdentity", nil)
+	given, ok := got["Credentials"].(map[string]any)
+	if !ok {
+		t.Fatal(got)
+	}
+	creds := aws.Credentials{
+		AccessKeyID: given["AccessKeyId"].(string), SecretAccessKey: given["SecretKey"].(string), SessionToken: given["SessionToken"].(string),
+	}
+	signed := func(service, body string) func(*http.Request) {
+		hash := sha256.Sum256([]byte(body))
+		return func(r *http.Request) {
+			if err := v4.NewSigner().SignHTTP(t.Context(), creds, r, hex.EncodeToString(hash[:]), service, "us-east-1", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const text, question = "/bots/b/botAliases/a/botLocales/en_US/sessions/s/text", `{"text":"Hello"}`
+	const converse, messages = "/model/echo/converse", `{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}`
+	for _, tt := range []struct {
+		name, path, body string
+		sign             func(*http.Request)
+		want             int
+	}{
+		{"signed", text, question, signed("lex", question), 200},
+		{"unsigned", text, question, nil, 403},
+		{"for another service", text, question, signed("bedrock", question), 403},
+		{"at another door", converse, messages, signed("bedrock", messages), 403},
+		{"at a door for any signature, as a user", "/v1/sessions/s/prompts", `{"prompt":"Hi"}`, signed("execute-api", `{"prompt":"Hi"}`), 202},
+	} {
+		if code, got := send(tt.path, tt.body, "", tt.sign); code != tt.want {
+			t.Errorf("%s: got %d, %v", tt.name, code, got)
+		}
+	}
+}

@@ -68,3 +68,28 @@ func TestIssuer(t *testing.T) {
 		})
 	}
 }
+
+// FuzzIssued: no token but an issued one, with its own access key, is good.
+func FuzzIssued(f *testing.F) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	issuer := sigv4.NewIssuer("a secret that nodes share", "lex:*")
+	good := issuer.Issue("us-east-1:abc", at.Add(time.Hour))
+	v, err := sigv4.New(sigv4.Config{}, func() time.Time { return at })
+	if err != nil {
+		f.Fatal(err)
+	}
+	v.Accept(issuer)
+	f.Add(good.AccessKey, string(good.SessionToken))
+	f.Add(good.AccessKey, "")
+	f.Fuzz(func(t *testing.T, access, token string) {
+		r := httptest.NewRequest("POST", "http://localhost/bots/b", nil)
+		creds := aws.Credentials{AccessKeyID: access, SecretAccessKey: string(good.Secret), SessionToken: token}
+		if err := v4.NewSigner().SignHTTP(t.Context(), creds, r, hashOf(""), "lex", "us-east-1", at); err != nil {
+			t.Skip(err)
+		}
+		_, err := v.Verify(sigv4.FromHTTP(r, nil), "lex")
+		if issued := access == good.AccessKey && token == string(good.SessionToken); issued != (err == nil) {
+			t.Errorf("%q, %q: %v", access, token, err)
+		}
+	})
+}

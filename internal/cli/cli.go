@@ -41,6 +41,7 @@ type grammar struct {
 	Serve      serveCommand      `cmd:"" help:"Run a gateway"`
 	Chat       chatCommand       `cmd:"" help:"Talk to a model through a gateway"`
 	Tail       tailCommand       `cmd:"" help:"Follow one session"`
+	Health     healthCommand     `cmd:"" help:"Tell whether a gateway is ready"`
 	Key        keyCommand        `cmd:"" help:"Make API keys"`
 	Config     configCommand     `cmd:"" help:"Print the effective configuration"`
 	Bench      benchCommand      `cmd:"" help:"Tools for measuring"`

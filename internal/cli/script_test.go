@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,7 @@ const patience = 20 * time.Second
 //	                        address is in $LISTEN and $RUNNEL_SERVER, its log
 //	                        in gateway.log
 //	gateway stop            send SIGTERM and wait; with ! it must fail
+//	gateway drain           send SIGTERM and wait until it is not ready any more
 //	gateway kill            send SIGKILL
 //	gateway reload          send SIGHUP and wait until the log says what came of it
 //	await SESSION TYPE      wait until the session has an event of this type
@@ -74,7 +76,7 @@ var ready = regexp.MustCompile(`is ready at http://(\S+)`)
 
 func gateway(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
-		ts.Fatalf("usage: gateway start [flags] | stop | kill | reload")
+		ts.Fatalf("usage: gateway start [flags] | stop | drain | kill | reload")
 	}
 	n := ts.Value(nodeKey{}).(*node)
 	switch args[0] {
@@ -84,6 +86,9 @@ func gateway(ts *testscript.TestScript, neg bool, args []string) {
 		n.kill()
 	case "reload":
 		n.reload(ts)
+	case "drain":
+		ts.Check(n.cmd.Process.Signal(syscall.SIGTERM))
+		n.unready(ts)
 	case "stop":
 		ts.Check(n.cmd.Process.Signal(syscall.SIGTERM))
 		err := n.cmd.Wait()
@@ -151,6 +156,20 @@ func (n *node) reload(ts *testscript.TestScript) {
 			ts.Fatalf("the gateway did not reload:\n%s", ts.ReadFile("gateway.log"))
 		}
 	}
+}
+
+func (n *node) unready(ts *testscript.TestScript) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for giveUp := time.Now().Add(patience); time.Now().Before(giveUp); <-tick.C {
+		resp, err := http.Get("http://" + n.listen + "/readyz")
+		ts.Check(err)
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			return
+		}
+	}
+	ts.Fatalf("the gateway is still ready")
 }
 
 func (n *node) kill() {

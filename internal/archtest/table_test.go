@@ -37,6 +37,7 @@ func table() []rule {
 		{"internal/function", []string{".", "internal/eventstream"}},
 		{"internal/eventstream", nil},
 		{"internal/answer", []string{"."}},
+		{"internal/idiom", []string{"."}},
 		{"internal/graphql", []string{"."}},
 		{"internal/reply", []string{".", "internal/answer", "internal/limit", "internal/sse"}},
 		{"internal/sse", []string{".", "internal/wire"}},
@@ -61,7 +62,7 @@ func table() []rule {
 		}},
 
 		{"internal/transport/*", []string{
-			".", "internal/wire", "internal/answer", "internal/gqlapi", "internal/graphql", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
+			".", "internal/wire", "internal/answer", "internal/idiom", "internal/gqlapi", "internal/graphql", "internal/reply", "internal/sse", "internal/wsconn", "internal/eventstream", "internal/auth", "internal/auth/sigv4",
 			"internal/limit", "internal/peer", "internal/wsapi", "internal/function",
 		}},
 		{"internal/server", []string{".", "internal/wire", "internal/peer"}},

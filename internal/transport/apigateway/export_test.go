@@ -9,9 +9,6 @@ import (
 // SetClock has the door tell another time. Nobody may be connecting.
 func SetClock(h *Handler, now func() time.Time) { h.now = now }
 
-// AppendASCII is the encoder of JSON strings that Python's clients compare.
-var AppendASCII = appendASCII
-
 // Open has the door hold a connection of a session, without a client.
 func Open(h *Handler, id runnel.SessionID) (note runnel.Connection, done func()) {
 	c := &connection{set: h, id: h.node.connectionID(), session: id, named: true, principal: &runnel.Principal{ID: "ada"}, opened: h.now()}

@@ -24,3 +24,15 @@ func appendError(dst []byte, message, connection, request string) []byte {
 	dst = wire.AppendString(dst, request)
 	return append(dst, '}')
 }
+
+// appendMember appends a member of a JSON object, behind a comma unless it is
+// the first.
+func appendMember(dst []byte, name, value string) []byte {
+	if n := len(dst); n > 0 && dst[n-1] != '{' {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, '"')
+	dst = append(dst, name...)
+	dst = append(dst, '"', ':')
+	return wire.AppendString(dst, value)
+}

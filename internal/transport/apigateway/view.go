@@ -5,6 +5,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/answer"
+	"github.com/runnelhq/runnel/internal/idiom"
 	"github.com/runnelhq/runnel/internal/wire"
 	"github.com/runnelhq/runnel/internal/wsapi"
 	"github.com/runnelhq/runnel/internal/wsconn"
@@ -50,7 +51,7 @@ type textView struct {
 
 func (v *textView) text(dst []byte, s string, _ runnel.Cursor) []byte {
 	start := len(dst)
-	return wsconn.EndText(appendASCII(wsconn.BeginText(dst), s), start)
+	return wsconn.EndText(idiom.AppendASCII(wsconn.BeginText(dst), s), start)
 }
 
 func (v *textView) end(dst []byte, _ *runnel.Event) []byte { return dst }
@@ -78,14 +79,7 @@ func (v *tokenView) fail(dst []byte, err error) []byte {
 }
 
 func (v *tokenView) body(dst []byte, token string, complete bool, failure string, at runnel.Cursor) []byte {
-	dst = append(dst, `{"token": `...)
-	dst = appendASCII(dst, token)
-	dst = append(dst, `, "isComplete": `...)
-	dst = strconv.AppendBool(dst, complete)
-	if failure != "" {
-		dst = append(dst, `, "error": `...)
-		dst = appendASCII(dst, failure)
-	}
+	dst = idiom.AppendToken(dst, token, complete, failure)
 	if v.cursor && !at.IsZero() {
 		dst = append(dst, `, "cursor": "`...)
 		dst = at.Append(dst)

@@ -10,6 +10,7 @@ import (
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/gqlapi"
 	"github.com/runnelhq/runnel/internal/graphql"
+	"github.com/runnelhq/runnel/internal/idiom"
 )
 
 // resolver returns what resolves the field of a binding.
@@ -110,7 +111,7 @@ func (h *Handler) publisher(b *binding) graphql.Resolver {
 			Data: encode(published{Mutation: f.Name, Event: event}),
 		}
 		if b.Markers {
-			p.Type = pieceType(s.text)
+			p.Type = idiom.PieceType(s.text)
 		}
 		if s.done {
 			if s.text != "" { // the last words are an event of their own

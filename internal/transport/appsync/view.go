@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/answer"
 	"github.com/runnelhq/runnel/internal/gqlapi"
 	"github.com/runnelhq/runnel/internal/graphql"
+	"github.com/runnelhq/runnel/internal/idiom"
 )
 
 // errDiverged ends a view that cannot say that an answer begins anew.
@@ -24,11 +24,9 @@ type view struct {
 	sub     *graphql.Subscription
 	scope   scope
 
-	group  []byte // text that waits for more
-	count  int    // of the fragments in it
-	since  time.Time
-	out    *framer // during next
-	settle place   // the last place at which nothing waited
+	group  idiom.Group // text that waits for more
+	out    *framer     // during next
+	settle place       // the last place at which nothing waited
 	failed error
 }
 
@@ -42,7 +40,7 @@ func (h *Handler) newView(ctx context.Context, p *runnel.Principal, b *binding, 
 	if b.Do == gqlapi.Events {
 		return &bare{reader: reader, show: showEvent(s.Plan)}, nil
 	}
-	v := &view{reader: reader, binding: b, sub: s, settle: reader.at}
+	v := &view{reader: reader, binding: b, sub: s, settle: reader.at, group: idiom.Group{Size: b.Group, Most: maxPayload / 2}}
 	v.scope = scope{session: reader.session, args: s.Args}
 	return v, nil
 }
@@ -70,10 +68,10 @@ func (v *view) next(ctx context.Context, out *framer) error {
 
 // read returns what comes next; nothing when it is time to send what waits.
 func (v *view) read(ctx context.Context) ([]runnel.Event, error) {
-	if v.count == 0 {
+	if v.group.Empty() {
 		return v.door.sessions.Read(ctx, v.session, v.at.after)
 	}
-	timed, cancel := context.WithDeadline(ctx, v.since.Add(v.door.api.GroupInterval))
+	timed, cancel := context.WithDeadline(ctx, v.group.Since().Add(v.door.api.GroupInterval))
 	defer cancel()
 	events, err := v.door.sessions.Read(timed, v.session, v.at.after)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
@@ -103,7 +101,7 @@ func (v *view) takeAll(events []runnel.Event) {
 
 // settled notes the place if nothing waits.
 func (v *view) settled() {
-	if v.count == 0 {
+	if v.group.Empty() {
 		v.settle = v.at
 	}
 }
@@ -206,7 +204,7 @@ func (v *view) start(ev *runnel.Event, said *graphql.Value) {
 		v.at.outside = true
 		v.sayAs(said)
 	case v.binding.Markers:
-		v.say(ev, markerStart, false)
+		v.say(ev, idiom.MarkerStart, false)
 	}
 }
 
@@ -250,7 +248,7 @@ func (v *view) anew(ev *runnel.Event) {
 	}
 	v.at.text = answer.Track{}
 	_, _ = v.at.text.Add(text) // it is the first
-	v.say(ev, markerStart, false)
+	v.say(ev, idiom.MarkerStart, false)
 	if text != "" {
 		v.say(ev, text, false)
 	}
@@ -259,25 +257,19 @@ func (v *view) anew(ev *runnel.Event) {
 // hold keeps a fragment until its group is full. The first is never held back.
 func (v *view) hold(ev *runnel.Event, text string) {
 	first := !v.at.spoke
-	v.group = append(v.group, text...)
-	if v.count++; v.count == 1 {
-		v.since = time.Now()
-	}
+	full := v.group.Add(text)
 	v.at.spoke = true
 	v.scope.at, v.scope.generation = ev.Time, ev.Generation
-	if first || v.count >= v.binding.Group || len(v.group) > maxPayload/2 {
+	if first || full {
 		v.flush()
 	}
 }
 
 // flush shows what waits.
 func (v *view) flush() {
-	if v.count == 0 {
-		return
+	if !v.group.Empty() {
+		v.dress(v.group.Take(), false)
 	}
-	text := string(v.group)
-	v.group, v.count = v.group[:0], 0
-	v.dress(text, false)
 }
 
 // finish ends an answer.
@@ -302,10 +294,10 @@ func (v *view) finish(ev *runnel.Event, said *graphql.Value) {
 	}
 	if v.binding.Markers {
 		if ev.Type == runnel.EventFailed {
-			v.say(ev, errorSentence(v.locale()), false)
-			v.say(ev, markerError, true)
+			v.say(ev, idiom.ErrorSentence(v.locale()), false)
+			v.say(ev, idiom.MarkerError, true)
 		} else {
-			v.say(ev, markerEnd, true)
+			v.say(ev, idiom.MarkerEnd, true)
 		}
 	}
 	if v.binding.End {

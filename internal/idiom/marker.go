@@ -1,30 +1,30 @@
-package appsync
+package idiom
 
 import "github.com/runnelhq/runnel"
 
 // The messages that begin and end an answer, in the design that has them.
 const (
-	markerStart = "#START_STREAM#"
-	markerEnd   = "#END_STREAM#"
-	markerError = "#STREAM_ERROR#"
+	MarkerStart = "#START_STREAM#"
+	MarkerEnd   = "#END_STREAM#"
+	MarkerError = "#STREAM_ERROR#"
 )
 
-// pieceType returns what a message with the given text does to an answer.
-func pieceType(text string) runnel.EventType {
+// PieceType returns what a message with the given text does to an answer.
+func PieceType(text string) runnel.EventType {
 	switch text {
-	case markerStart:
+	case MarkerStart:
 		return runnel.EventStarted
-	case markerEnd:
+	case MarkerEnd:
 		return runnel.EventDone
-	case markerError:
+	case MarkerError:
 		return runnel.EventFailed
 	}
 	return runnel.EventDelta
 }
 
-// errorSentence is what a user reads of an answer that fails, in the languages of
+// ErrorSentence is what a user reads of an answer that fails, in the languages of
 // the reference implementation. Any other is answered in English.
-func errorSentence(locale string) string {
+func ErrorSentence(locale string) string {
 	switch locale {
 	case "fr_CA", "fr_FR", "fr":
 		return "Désolé, je n'ai pas pu répondre à votre question."

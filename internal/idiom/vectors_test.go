@@ -1,4 +1,4 @@
-package apigateway_test
+package idiom_test
 
 // jsonDumps are texts, and what Python 3's json.dumps makes of them.
 var jsonDumps = []struct{ text, want string }{

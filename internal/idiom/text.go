@@ -1,13 +1,13 @@
-package apigateway
+package idiom
 
-import "github.com/runnelhq/runnel/internal/wire"
+import "strconv"
 
 const hexDigits = "0123456789abcdef"
 
-// appendASCII appends s as a JSON string, byte for byte as Python's json.dumps
+// AppendASCII appends s as a JSON string, byte for byte as Python's json.dumps
 // writes it: with everything beyond printable ASCII escaped, which clients in
 // the field compare and count on, and nothing for the sake of HTML.
-func appendASCII(dst []byte, s string) []byte {
+func AppendASCII(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, r := range s { // what is not UTF-8 becomes U+FFFD
 		switch {
@@ -41,14 +41,17 @@ func appendUnit(dst []byte, u rune) []byte {
 	return append(dst, '\\', 'u', hexDigits[u>>12&15], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
 }
 
-// appendMember appends a member of a JSON object, behind a comma unless it is
-// the first.
-func appendMember(dst []byte, name, value string) []byte {
-	if n := len(dst); n > 0 && dst[n-1] != '{' {
-		dst = append(dst, ',')
+// AppendToken appends the message {"token","isComplete"}, with Python's spaces,
+// and with "error" if the answer has failed. Its last brace is left to the caller,
+// who may have more to say.
+func AppendToken(dst []byte, token string, complete bool, failure string) []byte {
+	dst = append(dst, `{"token": `...)
+	dst = AppendASCII(dst, token)
+	dst = append(dst, `, "isComplete": `...)
+	dst = strconv.AppendBool(dst, complete)
+	if failure != "" {
+		dst = append(dst, `, "error": `...)
+		dst = AppendASCII(dst, failure)
 	}
-	dst = append(dst, '"')
-	dst = append(dst, name...)
-	dst = append(dst, '"', ':')
-	return wire.AppendString(dst, value)
+	return dst
 }

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -87,18 +88,42 @@ func (p Proxies) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// Resolve makes [Addr] tell the client's address for the handlers after next.
+// Resolve makes [Addr] tell the client's address, and [Secure] what it speaks, for
+// next and the handlers after it.
 func (p Proxies) Resolve(next http.Handler) http.Handler {
-	if len(p) == 0 {
-		return next
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if client := p.Client(r); client != Addr(r) {
+		next.ServeHTTP(w, p.resolve(r))
+	})
+}
+
+func (p Proxies) resolve(r *http.Request) *http.Request {
+	nearest := Addr(r)
+	if p.trusts(nearest) {
+		if client := p.Client(r); client != nearest {
 			r = r.WithContext(r.Context()) // a copy: net/http goes on with its own
 			r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
 		}
-		next.ServeHTTP(w, r)
-	})
+		return r
+	}
+	// What proxies say besides, nobody else may.
+	if r.Header[forwardedProto] != nil || r.Header[forwardedPort] != nil {
+		r = r.WithContext(r.Context())
+		r.Header = maps.Clone(r.Header)
+		delete(r.Header, forwardedProto)
+		delete(r.Header, forwardedPort)
+	}
+	return r
+}
+
+const (
+	forwardedProto = "X-Forwarded-Proto"
+	forwardedPort  = "X-Forwarded-Port"
+)
+
+// Secure reports whether the client speaks TLS, with us or, behind
+// [Proxies.Resolve], with a proxy that is believed.
+func Secure(r *http.Request) bool {
+	return r.TLS != nil || strings.EqualFold(r.Header.Get(forwardedProto), "https")
 }
 
 // Addr returns the address in r.RemoteAddr: behind [Proxies.Resolve] that of

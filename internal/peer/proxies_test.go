@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -100,6 +101,36 @@ func TestResolve(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 		if seen != tt.want || r.RemoteAddr != tt.remote {
 			t.Errorf("from %s: the handler saw %s, want %s; the original has %s", tt.remote, seen, tt.want, r.RemoteAddr)
+		}
+	}
+}
+
+func TestSecure(t *testing.T) {
+	t.Parallel()
+	var secure bool
+	var port string
+	h := proxies(t, "10.0.0.0/8").Resolve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		secure, port = peer.Secure(r), r.Header.Get("X-Forwarded-Port")
+	}))
+	for _, tt := range []struct {
+		remote, says string
+		tls, want    bool
+	}{
+		{"10.0.0.1:5000", "https", false, true},
+		{"10.0.0.1:5000", "http", false, false},
+		{"203.0.113.9:5000", "https", false, false},
+		{"203.0.113.9:5000", "http", true, true},
+	} {
+		r := request(tt.remote, "X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: "+tt.says, "X-Forwarded-Port: 8443")
+		if tt.tls {
+			r.TLS = &tls.ConnectionState{}
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if believed := tt.remote[0] == '1'; secure != tt.want || (port == "8443") != believed {
+			t.Errorf("%v: it seems secure: %t, on port %q", tt, secure, port)
+		}
+		if r.Header.Get("X-Forwarded-Proto") != tt.says {
+			t.Error("the original was changed")
 		}
 	}
 }

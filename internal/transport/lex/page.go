@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path"
+
+	"github.com/runnelhq/runnel/internal/peer"
 )
 
 // What a folder with the UI's files need not have.
@@ -82,7 +84,7 @@ func (p *Page) serve(w http.ResponseWriter, r *http.Request) {
 // config is what the UI's loader asks for.
 func (p *Page) config(r *http.Request) any {
 	scheme := "ws://"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+	if peer.Secure(r) {
 		scheme = "wss://"
 	}
 	return map[string]any{

@@ -114,6 +114,7 @@ type Engine interface {
 	Counters
 	Peers
 	Connections
+	Notes
 	Bus
 
 	// Durability says in words, for the operator, what survives what.

@@ -39,7 +39,7 @@ func logTests() []test {
 	tests = append(tests, ownerTests()...)
 	tests = append(tests, pieceTests()...)
 	tests = append(tests, countTests()...)
-	return slices.Concat(tests, peerTests(), busTests())
+	return slices.Concat(tests, peerTests(), busTests(), noteTests())
 }
 
 func testAppendPosition(t *testing.T, e runnel.Engine) {

@@ -50,6 +50,7 @@ type Engine struct {
 	peers       map[string]peer
 	connections map[runnel.SessionID][]runnel.Connection // in the order of opening
 	listeners   map[chan message]struct{}
+	notes       map[string][]byte
 }
 
 // An epoch is the stretch of the log's life between two starts.
@@ -78,6 +79,7 @@ func New() *Engine {
 		peers:       make(map[string]peer),
 		connections: make(map[runnel.SessionID][]runnel.Connection),
 		listeners:   make(map[chan message]struct{}),
+		notes:       make(map[string][]byte),
 	}
 }
 

@@ -23,7 +23,8 @@ const (
 	connStream   = "RUNNEL_CONNECTIONS"
 	pieceStream  = "RUNNEL_PUBLISHED" // pieces of answers that come from outside
 	countStream  = "RUNNEL_COUNTS"    // counters
-	epochStream  = "RUNNEL_EPOCHS"    // the starts of an embedded engine
+	noteStream   = "RUNNEL_NOTES"
+	epochStream  = "RUNNEL_EPOCHS" // the starts of an embedded engine
 )
 
 // workers is the consumer by which prompts are leased.
@@ -41,6 +42,7 @@ const (
 	// maxCounts is how many additions to a counter are kept: a start finds in
 	// them the ids that are not to count again.
 	maxCounts = 128
+	maxNotes  = 64 << 20
 	// A cluster may have to elect leaders first.
 	prepareTimeout = 30 * time.Second
 	prepareTry     = 2 * time.Second
@@ -103,6 +105,15 @@ func (c *Config) streams(remote bool) []jetstream.StreamConfig {
 			MaxMsgsPerSubject: maxCounts,
 			Duplicates:        dedupeAge,
 			AllowMsgCounter:   true,
+		},
+		{
+			// In memory: doors note what users have handed them, tokens too.
+			Name:              noteStream,
+			Subjects:          []string{notePrefix + "*"},
+			Storage:           jetstream.MemoryStorage,
+			MaxAge:            runnel.NoteAge,
+			MaxBytes:          maxNotes, // beyond which the oldest go
+			MaxMsgsPerSubject: 1,
 		},
 	}
 	if remote {

@@ -23,6 +23,7 @@ const (
 	busPrefix    = "runnel.bus."    // + topic: messages to all nodes; not stored
 	piecePrefix  = "runnel.piece."  // + session: pieces that were published
 	countPrefix  = "runnel.count."  // + hash: counters
+	notePrefix   = "runnel.note."   // + hash: notes
 	epochSubject = "runnel.epoch"
 
 	newPiecePrefix = "runnel.newpiece." // + session: that one was stored; not stored itself

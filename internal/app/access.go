@@ -26,6 +26,7 @@ type access struct {
 	auth     *auth.Service
 	verifier *sigv4.Verifier
 	issuer   *sigv4.Issuer // of credentials for Lex and its WebSocket
+	lexStage string        // where that is
 
 	limits atomic.Pointer[limit.Limiter] // nil until there is a log to count in
 
@@ -42,7 +43,7 @@ func newAccess(cfg *config.Config, functions *function.Set, log *slog.Logger) (*
 	issuer := sigv4.NewIssuer(cfg.Lex.Secret, "lex:*", "execute-api:Invoke")
 	verifier.Accept(issuer)
 	// JSON that escapes all but ASCII triples most texts, as the doors know.
-	a := &access{verifier: verifier, issuer: issuer, maxBody: 3*int64(cfg.MaxPrompt) + 64<<10, bodyTimeout: cfg.BodyTimeout}
+	a := &access{verifier: verifier, issuer: issuer, lexStage: cfg.Lex.WebSocketStage(), maxBody: 3*int64(cfg.MaxPrompt) + 64<<10, bodyTimeout: cfg.BodyTimeout}
 	// A webhook may be a function.
 	client := &http.Client{Transport: functions.Transport(http.DefaultTransport.(*http.Transport))}
 	if a.auth, err = auth.New(a.schemes(cfg), client, log); err != nil {
@@ -152,10 +153,24 @@ func (a *access) signer(c auth.Credentials) (*runnel.Principal, error) {
 		return nil, err
 	}
 	p := signer.Principal()
+	if strings.HasPrefix(p.ID, sigv4.IssuedPrincipal) && !a.forLex(c) {
+		return nil, runnel.Errorf(runnel.Denied, "these credentials are for Lex and its WebSocket only")
+	}
 	if lex.Guest(p) { // who could be as many as it likes
 		p.Account = limit.ByAddress(new(runnel.Principal), c.Request).Account
 	}
 	return p, nil
+}
+
+// forLex reports whether issued credentials, whose actions have been checked, may
+// be shown there: not at doors that take any signature, which could be asked for
+// any model, and not at other WebSocket APIs.
+func (a *access) forLex(c auth.Credentials) bool {
+	if c.Action == "execute-api:Invoke" {
+		parts := strings.Split(c.Resource, "/") // ARN of the API, stage, route
+		return len(parts) > 1 && parts[1] == a.lexStage
+	}
+	return c.Action != ""
 }
 
 // forAction tells who wants to do an action of IAM's, within the caller's limits,

@@ -21,7 +21,7 @@ func (a *App) newLex() *lex.Handler {
 		Fulfill: fulfill, Model: c.Lex.Model, System: c.Lex.System,
 		// Where nobody is asked for credentials, anybody may have some.
 		Issuer: a.access.issuer, Guests: c.Lex.Guests || !c.Authenticates(),
-		Connections: a.engine, Table: c.Lex.Table, NodeOf: apigateway.NodeOf,
+		Notes: a.engine, Connections: a.engine, Table: c.Lex.Table, NodeOf: apigateway.NodeOf,
 		MaxPrompt: int(c.MaxPrompt), BodyTimeout: c.BodyTimeout, Failed: a.metrics.Failed("lex"), Logger: a.log,
 	})
 }
@@ -32,7 +32,7 @@ func (a *App) openLexPage() (err error) {
 	if c.UI == "" {
 		return nil
 	}
-	if a.lexPage, err = lex.OpenPage(c.UI, cmp.Or(c.Stage, "Prod"), cmp.Or(c.Table, lex.DefaultTable)); err != nil {
+	if a.lexPage, err = lex.OpenPage(c.UI, c.WebSocketStage(), cmp.Or(c.Table, lex.DefaultTable)); err != nil {
 		return fmt.Errorf("lex.ui: %w", err)
 	}
 	return nil

@@ -12,7 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/wsapi"
 )
 
 // What a guest gets is good for Lex and for what API Gateway's clients sign, as a
@@ -22,6 +24,7 @@ func TestLexCredentials(t *testing.T) {
 	cfg := settings(t, "echo?ttft=0s&tps=0&tokens=5")
 	keyed(t, &cfg, auth.Key{Name: "ada"})
 	cfg.Lex.Guests = true
+	cfg.WebSocketAPIs = []wsapi.API{{Name: "a", Stages: []string{"Prod", "dev"}}}
 	node, _ := start(t, cfg)
 	defer func() {
 		if err := node.Stop(); err != nil {
@@ -81,10 +84,39 @@ func TestLexCredentials(t *testing.T) {
 		{"unsigned", text, question, nil, 403},
 		{"for another service", text, question, signed("bedrock", question), 403},
 		{"at another door", converse, messages, signed("bedrock", messages), 403},
-		{"at a door for any signature, as a user", "/v1/sessions/s/prompts", `{"prompt":"Hi"}`, signed("execute-api", `{"prompt":"Hi"}`), 202},
+		{"at a door for any signature", "/v1/sessions/s/prompts", `{"prompt":"Hi"}`, signed("execute-api", `{"prompt":"Hi"}`), 403},
+		{"at another such door", "/v1/chat/completions", `{}`, signed("lex", `{}`), 403},
 	} {
 		if code, got := send(tt.path, tt.body, "", tt.sign); code != tt.want {
 			t.Errorf("%s: got %d, %v", tt.name, code, got)
+		}
+	}
+	for path, want := range map[string]int{"/Prod?sessionId=s": 101, "/dev?sessionId=s": 403} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed("execute-api", "")(req)
+		for name, value := range map[string]string{
+			"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+		} {
+			req.Header.Set(name, value)
+		}
+		resp, err := c.web.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: got %d", path, resp.StatusCode)
+		}
+		if want != http.StatusSwitchingProtocols {
+			continue
+		}
+		// What is said to the session of a guest, whatever its client calls it, is the guest's.
+		all, err := node.Engine().Connections(t.Context(), runnel.SessionID("s."+id))
+		if err != nil || len(all) != 1 {
+			t.Errorf("%d connections, %v", len(all), err)
 		}
 	}
 }

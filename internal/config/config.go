@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
 	"time"
 
@@ -120,6 +121,9 @@ type Lex struct {
 	// Stage is that of the WebSocket API that the UI connects to; empty: Prod.
 	Stage string `yaml:"stage"`
 }
+
+// WebSocketStage returns l.Stage or its default.
+func (l *Lex) WebSocketStage() string { return cmp.Or(l.Stage, "Prod") }
 
 // Auth returns who may use the node, but for those who sign their requests.
 func (c *Config) Auth() auth.Config {

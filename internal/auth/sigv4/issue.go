@@ -9,6 +9,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"time"
+
+	"github.com/runnelhq/runnel"
 )
 
 // An Issuer makes temporary credentials that a [Verifier] accepts. Nothing is
@@ -25,6 +27,18 @@ const maxIssued = 512
 
 // IssuedPrincipal begins the ids of principals whose credentials were issued.
 const IssuedPrincipal = "identity:"
+
+// OwnSession returns the session that a caller means by id. Who has issued
+// credentials names sessions itself, some clients with four hexadecimal digits, so
+// that two would soon mean the same: theirs have their identity behind the name,
+// unless that is the name.
+func OwnSession(p *runnel.Principal, id runnel.SessionID) runnel.SessionID {
+	who, issued := strings.CutPrefix(p.ID, IssuedPrincipal)
+	if !issued || string(id) == who {
+		return id
+	}
+	return id + "." + runnel.SessionID(who)
+}
 
 // issuedPrefix begins the access keys of issued credentials.
 const issuedPrefix = "ASIARNL"

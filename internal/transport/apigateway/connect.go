@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/auth"
+	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/wsapi"
 	"github.com/runnelhq/runnel/internal/wsconn"
@@ -98,6 +99,7 @@ func (h *Handler) recognize(r *http.Request, c *connection) (*http.Request, erro
 // accept asks the handler of $connect, and opens the connection.
 func (h *Handler) accept(w http.ResponseWriter, r *http.Request, c *connection) {
 	if c.named {
+		c.session = sigv4.OwnSession(c.principal, c.session)
 		if err := c.session.Validate(); err != nil {
 			h.refuse(w, r, err)
 			return

@@ -1,91 +1,50 @@
 package lex
 
 import (
-	"container/list"
-	"sync"
-	"time"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/runnelhq/runnel"
 )
 
-const (
-	// attributesLife is how long a quiet session's attributes are kept.
-	attributesLife = time.Hour
-	// maxAttributes bounds what is kept of all sessions, in bytes.
-	maxAttributes = 64 << 20
-	// entrySize is about what an entry takes besides its texts.
-	entrySize = 256
-)
+// maxAttributes bounds what is kept of a session, as JSON. The UI sends its last
+// answer along, among others.
+const maxAttributes = 256 << 10
 
-// attributes keeps the attributes of sessions. Its methods may be called
-// concurrently.
-type attributes struct {
-	now func() time.Time
+// attributes keeps the attributes of sessions, for the callers that set them: what
+// one has set, another does not see.
+type attributes struct{ notes runnel.Notes }
 
-	mu     sync.Mutex
-	size   int
-	recent *list.List // of *entry, the last used first
-	byKey  map[key]*list.Element
+// key names a session of a caller.
+func (c *call) key(p place) string {
+	return strings.Join([]string{"lex", c.caller.ID, p.bot, p.alias, p.locale, string(p.session)}, "\x00")
 }
 
-// A key names a session of a caller: what one has set, another does not see.
-type key struct{ caller, bot, session string }
-
-type entry struct {
-	key    key
-	values map[string]string
-	size   int
-	until  time.Time
-}
-
-func newAttributes(now func() time.Time) *attributes {
-	return &attributes{now: now, recent: list.New(), byKey: map[key]*list.Element{}}
-}
-
-// get returns a session's attributes, which nobody may change; nil if there are none.
-func (a *attributes) get(k key) map[string]string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	element := a.byKey[k]
-	if element == nil {
-		return nil
+// get returns a session's attributes; nil if there are none.
+func (a attributes) get(ctx context.Context, key string) (values map[string]string, err error) {
+	data, err := a.notes.Noted(ctx, key)
+	if err == nil && data != nil {
+		err = json.Unmarshal(data, &values)
 	}
-	e := element.Value.(*entry)
-	if !a.now().Before(e.until) {
-		a.drop(element)
-		return nil
+	if err != nil {
+		return nil, fmt.Errorf("lex: read attributes: %w", err)
 	}
-	return e.values
+	return values, nil
 }
 
 // put keeps a session's attributes in place of what there was.
-func (a *attributes) put(k key, values map[string]string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if element := a.byKey[k]; element != nil {
-		a.drop(element)
+func (a attributes) put(ctx context.Context, key string, values map[string]string) error {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("lex: encode attributes: %w", err)
 	}
-	e := &entry{key: k, values: values, size: entrySize + len(k.caller) + len(k.bot) + len(k.session), until: a.now().Add(attributesLife)}
-	for name, value := range values {
-		e.size += len(name) + len(value)
+	if len(data) > maxAttributes {
+		return runnel.Errorf(runnel.Invalid, "the session attributes have %d bytes; the limit is %d", len(data), maxAttributes)
 	}
-	a.byKey[k] = a.recent.PushFront(e)
-	a.size += e.size
-	for a.size > maxAttributes {
-		a.drop(a.recent.Back())
-	}
+	return a.notes.Note(ctx, key, data)
 }
 
 // forget drops a session's attributes.
-func (a *attributes) forget(k key) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if element := a.byKey[k]; element != nil {
-		a.drop(element)
-	}
-}
-
-// drop needs mu.
-func (a *attributes) drop(element *list.Element) {
-	e := a.recent.Remove(element).(*entry)
-	a.size -= e.size
-	delete(a.byKey, e.key)
-}
+func (a attributes) forget(ctx context.Context, key string) error { return a.notes.Note(ctx, key, nil) }

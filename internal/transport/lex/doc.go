@@ -16,9 +16,10 @@
 // answer while it comes (package apigateway, integration lex at $connect). The
 // answer of RecognizeText is the whole of it, as the final message.
 //
-//   - Session attributes are kept for the caller that set them, in the memory of
-//     the node, until the session has been quiet for an hour or there are too
-//     many. The UI sends all of them with every text, and most need no memory.
+//   - Session attributes are kept for the caller that set them, as notes, until
+//     the session has been quiet for an hour or there are too many.
+//   - A caller with issued credentials has sessions of its own, whatever its
+//     client calls them; so have the connections that it opens.
 //   - Repeated by the SDK, with the same invocation id, a text is answered once.
 //   - Credentials are those of package sigv4's issuer: a user's, for Lex and for
 //     what is signed for execute-api. Guests get them if the operator says so,

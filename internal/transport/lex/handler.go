@@ -37,6 +37,7 @@ type Config struct {
 	Issuer *sigv4.Issuer // of credentials
 	Guests bool          // get credentials without a token
 
+	Notes       runnel.Notes // what sessions' attributes are kept in
 	Connections runnel.Connections
 	Table       string                                 // their name: [DefaultTable]
 	NodeOf      func(connection string) (string, bool) // that holds it; false: the id is none
@@ -70,13 +71,13 @@ type Handler struct {
 	cfg        Config
 	log        *slog.Logger
 	answers    *reply.Answers
-	attributes *attributes
+	attributes attributes
 }
 
 // New returns the door to sessions.
 func New(sessions runnel.Sessions, cfg Config) *Handler {
 	cfg = cfg.withDefaults()
-	return &Handler{sessions: sessions, cfg: cfg, log: cfg.Logger, answers: reply.NewAnswers(), attributes: newAttributes(time.Now)}
+	return &Handler{sessions: sessions, cfg: cfg, log: cfg.Logger, answers: reply.NewAnswers(), attributes: attributes{cfg.Notes}}
 }
 
 // Viewers returns how many answers are under way.

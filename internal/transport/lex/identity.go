@@ -32,6 +32,7 @@ const (
 	namedVersion  = 0x80
 	versionDigit  = 14
 	identityChars = "0123456789abcdef-"
+	regionChars   = "abcdefghijklmnopqrstuvwxyz0123456789-"
 )
 
 type identityRequest struct {
@@ -114,6 +115,10 @@ func (h *Handler) own(r *http.Request, logins map[string]string) (id string, unt
 	if p.ID == "" { // nobody is asked who they are
 		return "", until, nil
 	}
+	// Credentials have no grants: they must not be good for more than the token.
+	if !p.May(runnel.Submit, "") || !p.May(runnel.Read, "") {
+		return "", until, runnel.Errorf(runnel.Denied, "who may not submit and read in all sessions gets no credentials")
+	}
 	return newIdentity(namedVersion, []byte(p.ID)), p.Expires, nil
 }
 
@@ -139,7 +144,7 @@ func Guest(p *runnel.Principal) bool {
 
 func validIdentity(id string) bool {
 	region, uuid, ok := strings.Cut(id, ":")
-	return ok && region != "" && len(id) <= maxIdentity && len(uuid) == 36 && strings.Trim(uuid, identityChars) == "" &&
+	return ok && region != "" && strings.Trim(region, regionChars) == "" && len(id) <= maxIdentity && len(uuid) == 36 && strings.Trim(uuid, identityChars) == "" &&
 		(uuid[versionDigit] == '4' || uuid[versionDigit] == '8')
 }
 

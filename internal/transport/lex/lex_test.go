@@ -59,7 +59,11 @@ const as = "X-As"
 
 func start(t *testing.T, cfg lex.Config) *rig {
 	t.Helper()
-	engine := memlog.New()
+	return startOn(t, memlog.New(), cfg)
+}
+
+func startOn(t *testing.T, engine *memlog.Engine, cfg lex.Config) *rig {
+	t.Helper()
 	core := session.New(engine, model{}, session.Config{FlushInterval: -1, Retries: -1, DrainTimeout: time.Millisecond})
 	cfg.Authenticate = func(r *http.Request, _ string, _ func() ([]byte, error)) (context.Context, context.CancelFunc, error) {
 		p := &runnel.Principal{ID: r.Header.Get(as), Service: strings.HasPrefix(r.Header.Get(as), "service")}
@@ -69,9 +73,13 @@ func start(t *testing.T, cfg lex.Config) *rig {
 		if token == "bad" {
 			return nil, runnel.Errorf(runnel.Unauthenticated, "the credentials are not valid")
 		}
-		return &runnel.Principal{ID: "user:" + token}, nil
+		p := &runnel.Principal{ID: "user:" + token}
+		if token == "reader" {
+			p.Grants = []runnel.Grant{{Actions: []runnel.Action{runnel.Read}}}
+		}
+		return p, nil
 	}
-	cfg.Connections, cfg.Issuer = engine, sigv4.NewIssuer("a secret that nodes share")
+	cfg.Notes, cfg.Connections, cfg.Issuer = engine, engine, sigv4.NewIssuer("a secret that nodes share")
 	cfg.NodeOf = func(id string) (string, bool) { return "here", strings.HasSuffix(id, "=") }
 	door := lex.New(core, cfg)
 	mux := http.NewServeMux()
@@ -196,6 +204,48 @@ func TestAttributesAreTheCallers(t *testing.T) {
 	}
 	if code, _, _ := r.send(t, "GET", bot, "", as, "ada"); code != 404 {
 		t.Errorf("got %d after it was deleted", code)
+	}
+}
+
+// Attributes are there whichever node serves the next text, within bounds.
+func TestAttributesAreShared(t *testing.T) {
+	t.Parallel()
+	engine := memlog.New()
+	one, other := startOn(t, engine, lex.Config{}), startOn(t, engine, lex.Config{})
+	one.send(t, "POST", bot+"/text", `{"text":"Hi","sessionState":{"sessionAttributes":{"a":"1"}}}`, as, "ada")
+	if _, _, got := other.send(t, "POST", bot+"/text", `{"text":"Hi"}`, as, "ada"); at(got, "sessionState", "sessionAttributes", "a") != "1" {
+		t.Errorf("got %v", got)
+	}
+	long := `{"text":"Hi","sessionState":{"sessionAttributes":{"a":"` + strings.Repeat("x", 256<<10) + `"}}}`
+	for _, path := range []string{"/text", ""} {
+		if _, head, got := one.send(t, "POST", bot+path, long, as, "ada"); head.Get("X-Amzn-Errortype") != "ValidationException" {
+			t.Errorf("%q: got %v", path, got)
+		}
+	}
+	if _, _, got := other.send(t, "GET", bot, "", as, "ada"); at(got, "sessionState", "sessionAttributes", "a") != "1" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Two guests whose clients call their sessions the same have two.
+func TestSessionsAreTheCallers(t *testing.T) {
+	t.Parallel()
+	r := start(t, lex.Config{})
+	const short, ada, bob = "/bots/B/botAliases/A/botLocales/en_US/sessions/lex-web-ui-1a2b", "runnel-1:a", "runnel-1:b"
+	for _, who := range []string{ada, bob} {
+		code, _, got := r.send(t, "POST", short+"/text", `{"text":"I am `+who+`"}`, as, sigv4.IssuedPrincipal+who)
+		if code != 200 || got["sessionId"] != "lex-web-ui-1a2b" {
+			t.Errorf("%s: got %d, %v", who, code, got)
+		}
+		said, err := r.sessions.Transcript(t.Context(), "lex-web-ui-1a2b."+runnel.SessionID(who))
+		if err != nil || len(said.Turns) != 1 {
+			t.Errorf("%s: %d turns, %v", who, len(said.Turns), err)
+		}
+	}
+	// One that is called as its owner is stays what it is.
+	r.send(t, "POST", strings.Replace(short, "lex-web-ui-1a2b", "runnel-1%3Aa", 1)+"/text", `{"text":"Hi"}`, as, sigv4.IssuedPrincipal+ada)
+	if said, err := r.sessions.Transcript(t.Context(), ada); err != nil || len(said.Turns) != 1 {
+		t.Errorf("%d turns, %v", len(said.Turns), err)
 	}
 }
 
@@ -355,7 +405,10 @@ func TestIdentity(t *testing.T) {
 		{r, get, `{"IdentityId":"` + ada + `",` + login("bob") + `}`, "NotAuthorizedException"},
 		{r, get, `{"IdentityId":"` + guest + `",` + login("bob") + `}`, "NotAuthorizedException"},
 		{r, get, `{"IdentityId":"` + ada + `",` + login("bad") + `}`, "NotAuthorizedException"},
+		{r, get, `{"IdentityId":"` + ada + `",` + login("reader") + `}`, "NotAuthorizedException"},
+		{r, getID, `{` + login("reader") + `}`, "NotAuthorizedException"},
 		{r, get, `{"IdentityId":"us-east-1:no"}`, "InvalidParameterException"},
+		{r, get, `{"IdentityId":"a\nb:12345678-1234-4234-8234-123456789abc"}`, "InvalidParameterException"},
 		{r, get, `{`, "InvalidParameterException"},
 		{r, "AWSCognitoIdentityService.Else", `{}`, "InvalidParameterException"},
 		{closed, getID, `{}`, "NotAuthorizedException"},

@@ -2,11 +2,11 @@ package lex
 
 import (
 	"cmp"
-	"maps"
 	"net/http"
 	"strings"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/auth/sigv4"
 	"github.com/runnelhq/runnel/internal/reply"
 )
 
@@ -58,16 +58,16 @@ type recognition struct {
 // A place is the session of a request.
 type place struct {
 	bot, alias, locale string
-	session            runnel.SessionID
+	asked              string           // as the client calls the session
+	session            runnel.SessionID // as it is called here
 }
 
 func (c *call) place() (p place, err error) {
-	p = place{c.PathValue("bot"), c.PathValue("alias"), c.PathValue("locale"), runnel.SessionID(c.PathValue("session"))}
+	p = place{bot: c.PathValue("bot"), alias: c.PathValue("alias"), locale: c.PathValue("locale"), asked: c.PathValue("session")}
+	if p.asked != "" {
+		p.session = sigv4.OwnSession(c.caller, runnel.SessionID(p.asked))
+	}
 	return p, p.session.Validate()
-}
-
-func (c *call) key(p place) key {
-	return key{c.caller.ID, strings.Join([]string{p.bot, p.alias, p.locale}, "/"), string(p.session)}
 }
 
 type textRequest struct {
@@ -101,13 +101,14 @@ func (h *Handler) recognize(c *call, in *textRequest) (*recognition, error) {
 	if len(in.Text) > h.cfg.MaxPrompt {
 		return nil, runnel.Errorf(runnel.Invalid, "the text has %d bytes; the limit is %d", len(in.Text), h.cfg.MaxPrompt)
 	}
-	// What the client leaves out is still as it was.
-	attributes := maps.Clone(h.attributes.get(c.key(p)))
-	if in.State.Attributes != nil || attributes == nil {
-		attributes = orEmpty(in.State.Attributes)
+	if in.State.Attributes != nil {
+		err = h.attributes.put(c.Context(), c.key(p), in.State.Attributes)
+	} else if in.State.Attributes, err = h.attributes.get(c.Context(), c.key(p)); in.State.Attributes == nil {
+		in.State.Attributes = map[string]string{}
 	}
-	in.State.Attributes = attributes
-	h.attributes.put(c.key(p), attributes)
+	if err != nil {
+		return nil, err
+	}
 	ctx, done := h.answers.Begin(c.Context())
 	defer done()
 	fulfill := h.byModel
@@ -118,9 +119,12 @@ func (h *Handler) recognize(c *call, in *textRequest) (*recognition, error) {
 	if err != nil {
 		return nil, err
 	}
+	changed := out.State.Attributes != nil
 	out.complete(in, p)
-	h.attributes.put(c.key(p), out.State.Attributes)
-	return out, nil
+	if changed {
+		err = h.attributes.put(c.Context(), c.key(p), out.State.Attributes)
+	}
+	return out, err
 }
 
 // complete fills in what clients count on.
@@ -147,7 +151,7 @@ func (out *recognition) complete(in *textRequest, p place) {
 	}
 	out.Interpretations = []interpretation{{"Lex", s.Intent}}
 	out.Attributes = orEmpty(out.Attributes)
-	out.Session = string(p.session)
+	out.Session = p.asked
 }
 
 // putSession sets a session's attributes, and has it begin anew.
@@ -168,14 +172,16 @@ func (h *Handler) putSession(w http.ResponseWriter, c *call) error {
 		in.State.DialogAction = &dialogAction{Type: "ElicitIntent"}
 	}
 	in.State.Attributes = orEmpty(in.State.Attributes)
-	h.attributes.put(c.key(p), in.State.Attributes)
+	if err := h.attributes.put(c.Context(), c.key(p), in.State.Attributes); err != nil {
+		return err
+	}
 	head := w.Header()
 	for name, v := range map[string]any{"messages": in.Messages, "session-state": in.State, "request-attributes": orEmpty(in.Attributes)} {
 		if err := setPacked(head, name, v); err != nil {
 			return err
 		}
 	}
-	head.Set("X-Amz-Lex-Session-Id", string(p.session))
+	head.Set("X-Amz-Lex-Session-Id", p.asked)
 	head.Set("Content-Type", cmp.Or(c.Header.Get("ResponseContentType"), "text/plain; charset=utf-8"))
 	w.WriteHeader(http.StatusOK)
 	return nil
@@ -186,12 +192,15 @@ func (h *Handler) getSession(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	kept := h.attributes.get(c.key(p))
+	kept, err := h.attributes.get(c.Context(), c.key(p))
+	if err != nil {
+		return err
+	}
 	if kept == nil {
 		return runnel.Errorf(runnel.NotFound, "the session is not known here")
 	}
 	reply.JSON(w, http.StatusOK, map[string]any{
-		"sessionId": p.session, "messages": []message{}, "interpretations": []interpretation{},
+		"sessionId": p.asked, "messages": []message{}, "interpretations": []interpretation{},
 		"sessionState": state{DialogAction: &dialogAction{Type: "ElicitIntent"}, Attributes: kept},
 	})
 	return nil
@@ -202,8 +211,10 @@ func (h *Handler) deleteSession(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	h.attributes.forget(c.key(p))
-	reply.JSON(w, http.StatusOK, map[string]any{"botId": p.bot, "botAliasId": p.alias, "localeId": p.locale, "sessionId": p.session})
+	if err := h.attributes.forget(c.Context(), c.key(p)); err != nil {
+		return err
+	}
+	reply.JSON(w, http.StatusOK, map[string]any{"botId": p.bot, "botAliasId": p.alias, "localeId": p.locale, "sessionId": p.asked})
 	return nil
 }
 

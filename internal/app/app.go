@@ -129,7 +129,8 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.engine, err = natslog.Open(ctx, natslog.Config{
-		Dir: a.cfg.DataDir, URL: strings.Join(a.cfg.NATSURL, ","), Credentials: a.cfg.NATSCreds, Replicas: a.cfg.NATSReplicas,
+		Dir: a.cfg.DataDir, URL: strings.Join(a.cfg.NATSURL, ","), Credentials: a.cfg.NATSCreds,
+		CA: a.cfg.NATSCA, Cert: a.cfg.NATSCert, Key: a.cfg.NATSKey, Replicas: a.cfg.NATSReplicas,
 		Retention: a.cfg.Retention, TurnRetention: a.cfg.TurnRetention, Logger: a.log,
 	})
 	if err != nil {
@@ -274,7 +275,7 @@ func (a *App) sessionConfig() session.Config {
 		HistoryTurns: orNone(c.HistoryTurns), FlushChunks: c.FlushChunks, FlushInterval: orNone(c.FlushInterval),
 		FirstTokenTimeout: c.FirstTokenTimeout, TokenTimeout: c.TokenTimeout, TotalTimeout: c.TotalTimeout, PublishTimeout: c.PublishTimeout,
 		Attempts: c.Attempts, Retries: orNone(c.Retries), DrainTimeout: c.DrainTimeout,
-		Node: a.node, Logger: a.log, Metrics: a.metrics, Tracer: a.steps(), Audit: auth.NewAudit(a.log), Limits: a.access.limits.Load(),
+		Idle: c.Role == config.Gateway, Node: a.node, Logger: a.log, Metrics: a.metrics, Tracer: a.steps(), Audit: auth.NewAudit(a.log), Limits: a.access.limits.Load(),
 	}
 }
 

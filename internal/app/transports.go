@@ -3,6 +3,7 @@ package app
 import (
 	"net/http"
 
+	"github.com/runnelhq/runnel/internal/config"
 	"github.com/runnelhq/runnel/internal/limit"
 	"github.com/runnelhq/runnel/internal/server"
 	"github.com/runnelhq/runnel/internal/sse"
@@ -19,8 +20,12 @@ import (
 	"github.com/runnelhq/runnel/internal/web"
 )
 
-// doors returns the protocols that the node speaks, to callers that it knows.
+// doors returns the protocols that the node speaks, to callers that it knows. A
+// worker speaks none.
 func (a *App) doors() []server.Door {
+	if a.cfg.Role == config.Worker {
+		return nil
+	}
 	sessions, cfg, metrics, log := a.sessions, &a.cfg, a.metrics, a.log
 	stream := func(transport string) sse.Config {
 		return sse.Config{

@@ -117,17 +117,22 @@ func greet(w io.Writer, node *app.App, cfg *config.Config) {
 	if cfg.TLS() {
 		encrypted = "on, on the same port"
 	}
+	try := fmt.Sprintf(`Try it:
+  curl -N %s/v1/sessions/demo/prompts%s -H 'Accept: text/event-stream' --json '{"prompt":"Hello"}'
+  runnel chat%s
+
+%s`, url, credentials, serverFlag(url), trust(node.Authority(), node.Addr()))
+	if cfg.Role == config.Worker {
+		try = "It runs what gateways accept. Served here are /healthz, /readyz and /metrics.\n\n"
+	}
 	fmt.Fprintf(w, `Runnel %s is ready at %s
+  role        %s
   models      %s
   data        %s
   durability  %s
   tls         %s
 
-Try it:
-  curl -N %s/v1/sessions/demo/prompts%s -H 'Accept: text/event-stream' --json '{"prompt":"Hello"}'
-  runnel chat%s
-
-%s`, version(), url, strings.Join(node.Models(), ", "), storage, node.Durability(), encrypted, url, credentials, serverFlag(url), trust(node.Authority(), node.Addr()))
+%s`, version(), url, cfg.Role, strings.Join(node.Models(), ", "), storage, node.Durability(), encrypted, try)
 }
 
 // trust says how to trust the authority in a file, if there is one.

@@ -27,6 +27,7 @@ import (
 //	live     "yes": a running node takes a new value when it reloads
 type Config struct {
 	Listen       string        `name:"listen" default:"127.0.0.1:8080" group:"Node" arg:"HOST:PORT" help:"Where to listen; port 0 takes a free one"`
+	Role         string        `name:"role" default:"all" oneof:"all gateway worker" group:"Node" arg:"ROLE" help:"What the node does of a cluster's work: gateways serve clients, workers run generations"`
 	Insecure     bool          `name:"insecure" group:"Node" help:"Listen beyond this machine although no credentials are configured"`
 	DataDir      string        `name:"data-dir" default:"./runnel-data" group:"Node" arg:"DIR" help:"Folder of the durable log"`
 	DrainTimeout time.Duration `name:"drain-timeout" default:"30s" min:"100ms" max:"1h" group:"Node" arg:"TIME" help:"How long running generations may take to end when the node stops"`
@@ -96,8 +97,18 @@ type Config struct {
 
 	NATSURL      []string `name:"nats-url" group:"NATS" arg:"URL,..." help:"Use these NATS servers for the log in place of the one inside"`
 	NATSCreds    string   `name:"nats-creds" group:"NATS" arg:"FILE" help:"Credentials file for them"`
-	NATSReplicas int      `name:"nats-replicas" default:"1" min:"1" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored"`
+	NATSCA       string   `name:"nats-ca" group:"NATS" arg:"FILE" help:"Authorities to trust for TLS with them, in place of the system's"`
+	NATSCert     string   `name:"nats-cert" group:"NATS" arg:"FILE" help:"Certificate to show them"`
+	NATSKey      string   `name:"nats-key" group:"NATS" arg:"FILE" help:"Its key"`
+	NATSReplicas int      `name:"nats-replicas" default:"0" min:"0" max:"5" group:"NATS" arg:"N" help:"On how many of them everything is stored; 0 is three of a cluster, and one otherwise"`
 }
+
+// The values of [Config.Role].
+const (
+	All     = "all"
+	Gateway = "gateway"
+	Worker  = "worker"
+)
 
 // A ModelID is a model's name at Amazon Bedrock, and what stands for it here.
 type ModelID struct {

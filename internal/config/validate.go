@@ -78,12 +78,8 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
-	if len(c.NATSURL) == 0 && (c.NATSCreds != "" || c.NATSReplicas > 1) {
-		name := "nats-creds"
-		if c.NATSCreds == "" {
-			name = "nats-replicas"
-		}
-		return invalid(name, "it has no effect without --nats-url")
+	if err := c.validateNATS(); err != nil {
+		return err
 	}
 	if err := c.validateTLS(); err != nil {
 		return err
@@ -238,6 +234,32 @@ func validateEndpoint(text string) error {
 		return invalid("otlp-endpoint", "it is not a URL; write it like http://127.0.0.1:4318")
 	case u.User != nil || u.RawQuery != "":
 		return invalid("otlp-endpoint", "credentials go into OTEL_EXPORTER_OTLP_HEADERS, not into the URL")
+	}
+	return nil
+}
+
+func (c *Config) validateNATS() error {
+	if (c.NATSCert == "") != (c.NATSKey == "") {
+		return invalid("nats-cert", "a certificate and its key go together: --nats-cert and --nats-key")
+	}
+	if len(c.NATSURL) > 0 {
+		return nil
+	}
+	for _, s := range []struct {
+		name string
+		set  bool
+	}{
+		{"nats-creds", c.NATSCreds != ""},
+		{"nats-ca", c.NATSCA != ""},
+		{"nats-cert", c.NATSCert != ""},
+		{"nats-replicas", c.NATSReplicas > 0},
+	} {
+		if s.set {
+			return invalid(s.name, "it has no effect without --nats-url")
+		}
+	}
+	if c.Role != All {
+		return invalid("role", "a %s shares its log with others, so it needs --nats-url", c.Role)
 	}
 	return nil
 }

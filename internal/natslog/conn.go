@@ -63,6 +63,7 @@ type conn struct {
 	closed chan struct{}
 	// remote says that the streams may have replicas, which may lag.
 	remote bool
+	reach  *reach
 }
 
 // A message is what a stream holds.
@@ -116,20 +117,68 @@ func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error)
 
 // ask reads: it requests what can be asked for twice, until there is an answer.
 func (c *conn) ask(ctx context.Context, subject string, data []byte) (answer *nats.Msg, err error) {
-	err = insist(func() error {
+	err = c.insist(ctx, func() error {
 		answer, err = request(ctx, c.reads, &nats.Msg{Subject: subject, Data: data})
 		return err
 	})
 	return answer, err
 }
 
-// insist calls f again while it gets no answer, for no longer than callTimeout.
-func insist(f func() error) error {
+// api asks JetStream's API for what can be asked for twice, and reads the
+// answer into one.
+func (c *conn) api(ctx context.Context, subject string, question any, answer apiFailure) error {
+	return c.insist(ctx, func() error { return c.askOnce(ctx, subject, question, answer) })
+}
+
+func (c *conn) askOnce(ctx context.Context, subject string, question any, answer apiFailure) error {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return err
+	}
+	m, err := request(ctx, c.reads, &nats.Msg{Subject: subject, Data: body})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(m.Data, answer); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	return answer.failure()
+}
+
+// An apiFailure is an answer that may be a failure.
+type apiFailure interface{ failure() error }
+
+// An apiAnswer is what all answers of the API have.
+type apiAnswer struct {
+	Error *jetstream.APIError `json:"error"`
+}
+
+func (a *apiAnswer) failure() error {
+	if a.Error != nil {
+		return apiError(a.Error)
+	}
+	return nil
+}
+
+// insist calls f again while it gets no answer or there is no leader who could
+// give one, for no longer than callTimeout, and not at all while the node is cut
+// off.
+func (c *conn) insist(ctx context.Context, f func() error) error {
 	for end := time.Now().Add(callTimeout); ; {
-		if err := f(); !errors.Is(err, errNoAnswer) || time.Now().After(end) {
+		if c.reach.lost() {
+			return errCutOff
+		}
+		err := f()
+		again := errors.Is(err, errNoAnswer) || noLeader(err) && pause(ctx, retryPause) == nil
+		if !again || time.Now().After(end) {
 			return err
 		}
 	}
+}
+
+// noLeader reports whether nobody could answer just now.
+func noLeader(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errNoLeader)
 }
 
 // flush returns when the server has seen all that was sent before.
@@ -165,7 +214,7 @@ func (c *conn) publish(ctx context.Context, subject string, data []byte, expect 
 // expected sequence or a message id, the data may be stored twice.
 func (c *conn) put(ctx context.Context, stream, subject string, data []byte, expect uint64, header nats.Header) (seq uint64, err error) {
 	tries := 0
-	err = insist(func() error {
+	err = c.insist(ctx, func() error {
 		tries++
 		seq, err = c.publish(ctx, subject, data, expect, header)
 		return err
@@ -202,25 +251,9 @@ func parseAck(data []byte) (uint64, error) {
 
 // purge removes a subject's messages: all, or those before the given sequence.
 func (c *conn) purge(ctx context.Context, stream, subject string, before uint64) error {
-	body, err := json.Marshal(struct {
+	question := struct {
 		Filter string `json:"filter"`
 		Seq    uint64 `json:"seq,omitempty"` // the first that stays
-	}{subject, before})
-	if err != nil {
-		return err
-	}
-	answer, err := c.ask(ctx, apiPurge+stream, body)
-	if err != nil {
-		return err
-	}
-	var r struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(answer.Data, &r); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if r.Error != nil {
-		return apiError(r.Error)
-	}
-	return nil
+	}{subject, before}
+	return c.api(ctx, apiPurge+stream, question, new(apiAnswer))
 }

@@ -40,7 +40,7 @@ func (e *Engine) add(ctx context.Context, subject, id string, n int64) (total in
 		nats.MsgIdHdr: {hash(subject + " " + id)},
 	}
 	for {
-		err = insist(func() error {
+		err = e.conn.insist(ctx, func() error {
 			answer, err := request(ctx, e.conn.nc, &nats.Msg{Subject: subject, Header: header})
 			if err == nil {
 				total, err = parseCount(answer.Data)

@@ -28,7 +28,10 @@ type Config struct {
 	URL         string
 	Credentials string // file with the user's credentials; may be empty
 	CA          string // file with the certificates to trust; empty means the system's
-	Replicas    int    // of each stream; zero means 1
+	Cert, Key   string // files with a certificate to show, and its key; may be empty
+	// Replicas is how many copies of each stream the servers keep. Zero means
+	// three if they are a cluster, or as many as there are already, and one if not.
+	Replicas int
 
 	Retention     time.Duration // of events; zero means 72 hours
 	TurnRetention time.Duration // of turns; zero means for ever
@@ -55,6 +58,8 @@ type Engine struct {
 	server *server.Server // nil if it runs elsewhere
 	unlock func() error   // of the data directory
 
+	copies atomic.Int64 // of what is stored
+
 	epochs atomic.Pointer[epochs]
 	// high is a sequence that the log is known to have reached. mark is one of
 	// which it is also known that retention has not reached it yet.
@@ -74,6 +79,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	e.log = e.config.Logger.With("component", "natslog")
 	e.conn.remote = c.URL != ""
 	e.conn.closed = make(chan struct{})
+	e.conn.reach = newReach()
 	e.tails = newTails(e)
 	if err := e.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("natslog: open: %w", err), e.Close())
@@ -82,7 +88,6 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 }
 
 func (c Config) withDefaults() Config {
-	c.Replicas = max(c.Replicas, 1)
 	if c.Retention == 0 {
 		c.Retention = 72 * time.Hour
 	}
@@ -123,6 +128,9 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	running, stop := context.WithCancel(context.Background())
 	e.stop = stop
 	e.tails.start(running, &e.wg)
+	if e.conn.remote {
+		e.wg.Go(func() { e.watch(running) })
+	}
 	return nil
 }
 
@@ -158,8 +166,10 @@ func (e *Engine) Check(ctx context.Context) error {
 			return fail(fmt.Errorf("the connection is %s", s), "check")
 		}
 	}
-	// Nothing has this subject: a prompt's has five tokens.
-	if _, err := e.conn.last(ctx, promptStream, promptPrefix+"check"); err != nil && !errors.Is(err, errNone) {
+	if e.conn.reach.lost() {
+		return fail(errCutOff, "check")
+	}
+	if err := e.probe(ctx); err != nil {
 		return fail(err, "check")
 	}
 	return nil
@@ -171,11 +181,12 @@ func (e *Engine) Durability() string {
 		return "prompts and turns are on disk before they are acknowledged; " +
 			"a crash may take back the last milliseconds of token events, and a power cut their last second (readers get a reset)"
 	}
-	if e.config.Replicas == 1 {
+	n := e.copies.Load()
+	if n == 1 {
 		return "everything is on one NATS server; what a crash of it loses is for its sync_interval to say, and readers may not notice"
 	}
 	return fmt.Sprintf("everything is on a majority of %d NATS servers before it is acknowledged, "+
-		"and survives the loss of fewer than half; what a power cut of all of them loses is for their sync_interval to say", e.config.Replicas)
+		"and survives the loss of fewer than half; what a power cut of all of them loses is for their sync_interval to say", n)
 }
 
 // Stats returns the counters.

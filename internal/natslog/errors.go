@@ -21,6 +21,12 @@ var (
 	// errNoAnswer says that a request got no answer in time; the server may
 	// have carried it out.
 	errNoAnswer = errors.New("no answer in time")
+	// errNoLeader says that a stream has no leader just now.
+	errNoLeader = errors.New("the stream has no leader")
+	// errCutOff says that the node has not reached the log for a while.
+	errCutOff = errors.New("this node is cut off from the log")
+	// errAgain says that the same call will succeed now.
+	errAgain = errors.New("again")
 	// errEnough ends an iteration.
 	errEnough = errors.New("enough")
 	// errCut says that a tail has ended, and that another may be had.
@@ -35,6 +41,9 @@ const (
 	codeConflictInFlight = 10164
 	codeInFlight         = 10158
 	codeNoMessage        = 10037
+	codeNoLeader         = 10008
+	codeNoPeers          = 10005
+	codeNotClustered     = 10074
 )
 
 // apiError turns the error of a JetStream answer into one of ours.
@@ -46,6 +55,8 @@ func apiError(e *jetstream.APIError) error {
 		return errInFlight
 	case codeNoMessage:
 		return errNone
+	case codeNoLeader:
+		return errNoLeader
 	}
 	return e
 }
@@ -61,6 +72,8 @@ func fail(err error, format string, args ...any) error {
 	case classified, reset,
 		errors.Is(err, runnel.ErrFenced),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errCutOff):
+		err = runnel.Errorf(runnel.Unavailable, "this node is cut off from the log").Because(err)
 	case errors.Is(err, nats.ErrMaxPayload):
 		err = runnel.Errorf(runnel.Invalid, "too large to be stored").Because(err)
 	default:

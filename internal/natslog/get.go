@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -38,12 +37,12 @@ func (c *conn) last(ctx context.Context, stream, subject string) (message, error
 // get returns one message, or errNone. It sees everything that was stored
 // before the call.
 func (c *conn) get(ctx context.Context, stream string, q query) (message, error) {
+	if c.remote {
+		return c.getFromLeader(ctx, stream, q)
+	}
 	body, err := json.Marshal(q)
 	if err != nil {
 		return message{}, err
-	}
-	if c.remote {
-		return c.getFromLeader(ctx, stream, body)
 	}
 	answer, err := c.ask(ctx, apiGetFast+stream, body)
 	if err != nil {
@@ -52,12 +51,9 @@ func (c *conn) get(ctx context.Context, stream string, q query) (message, error)
 	return parseMessage(answer)
 }
 
-func (c *conn) getFromLeader(ctx context.Context, stream string, body []byte) (message, error) {
-	answer, err := c.ask(ctx, apiGet+stream, body)
-	if err != nil {
-		return message{}, err
-	}
+func (c *conn) getFromLeader(ctx context.Context, stream string, q query) (message, error) {
 	var r struct {
+		apiAnswer
 		Message struct {
 			Subject string    `json:"subject"`
 			Seq     uint64    `json:"seq"`
@@ -65,13 +61,9 @@ func (c *conn) getFromLeader(ctx context.Context, stream string, body []byte) (m
 			Data    []byte    `json:"data"`
 			Time    time.Time `json:"time"`
 		} `json:"message"`
-		Error *jetstream.APIError `json:"error"`
 	}
-	if err := json.Unmarshal(answer.Data, &r); err != nil {
-		return message{}, fmt.Errorf("read the answer: %w", err)
-	}
-	if r.Error != nil {
-		return message{}, apiError(r.Error)
+	if err := c.api(ctx, apiGet+stream, q, &r); err != nil {
+		return message{}, err
 	}
 	m := message{subject: r.Message.Subject, seq: r.Message.Seq, time: r.Message.Time, data: r.Message.Data}
 	if len(r.Message.Header) > 0 {
@@ -163,7 +155,7 @@ func (c *conn) batch(ctx context.Context, stream string, q query) (found []messa
 // following returns the next messages that q asks for, as batch does, and
 // whether there may be more. It returns none only if the stream has none.
 func (c *conn) following(ctx context.Context, stream string, q query) (found []message, more bool, err error) {
-	err = insist(func() error {
+	err = c.insist(ctx, func() error {
 		found, more, err = c.batch(ctx, stream, q)
 		return err
 	})
@@ -234,28 +226,16 @@ type streamInfo struct {
 // info asks a stream's leader about it. If subjects is not empty, the answer
 // counts the messages on each subject that matches, from offset on.
 func (c *conn) info(ctx context.Context, stream, subjects string, offset int) (streamInfo, error) {
-	body, err := json.Marshal(struct {
+	question := struct {
 		Subjects string `json:"subjects_filter,omitempty"`
 		Offset   int    `json:"offset,omitempty"`
-	}{subjects, offset})
-	if err != nil {
-		return streamInfo{}, err
-	}
-	answer, err := c.ask(ctx, apiInfo+stream, body)
-	if err != nil {
-		return streamInfo{}, err
-	}
+	}{subjects, offset}
 	var r struct {
+		apiAnswer
 		streamInfo
-		Error *jetstream.APIError `json:"error"`
 	}
-	if err := json.Unmarshal(answer.Data, &r); err != nil {
-		return streamInfo{}, fmt.Errorf("read the answer: %w", err)
-	}
-	if r.Error != nil {
-		return streamInfo{}, apiError(r.Error)
-	}
-	return r.streamInfo, nil
+	err := c.api(ctx, apiInfo+stream, question, &r)
+	return r.streamInfo, err
 }
 
 // number returns a header's value; 0 if it has none.

@@ -82,6 +82,10 @@ func (e *Engine) readTail(ctx context.Context, t *tail, after runnel.Cursor) ([]
 		return nil, err
 	}
 	pos := uint64(after.Seq)
+	reach := e.conn.reach.Load()
+	if reach.cut {
+		return nil, errCutOff
+	}
 	for {
 		v := t.view.Load()
 		if v.cut {
@@ -97,6 +101,8 @@ func (e *Engine) readTail(ctx context.Context, t *tail, after runnel.Cursor) ([]
 			select {
 			case <-v.changed:
 				continue
+			case <-reach.over:
+				return nil, errCutOff
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}

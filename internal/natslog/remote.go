@@ -10,6 +10,8 @@ import (
 const (
 	minMinor      = 11 // of version 2: batched direct gets
 	reconnectWait = 250 * time.Millisecond
+	// A server that is not heard of for three pings is left for another one.
+	pingInterval = 2 * time.Second
 )
 
 // connect connects to servers that run elsewhere.
@@ -20,6 +22,9 @@ func (e *Engine) connect() error {
 	}
 	if e.config.CA != "" {
 		opts = append(opts, nats.RootCAs(e.config.CA))
+	}
+	if e.config.Cert != "" {
+		opts = append(opts, nats.ClientCert(e.config.Cert, e.config.Key))
 	}
 	if err := e.conn.connect(e.config.URL, opts...); err != nil {
 		return fmt.Errorf("connect: %w", err) // without the URL: it may hold a password
@@ -41,6 +46,7 @@ func (e *Engine) options() []nats.Option {
 		nats.Name("runnel"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(pingInterval),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if !e.closed.Load() {
 				e.log.Warn("connection lost", "err", err)

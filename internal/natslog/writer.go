@@ -16,6 +16,9 @@ import (
 const (
 	// retryPause is what a cluster gets to elect a leader before it is asked again.
 	retryPause = 50 * time.Millisecond
+	// appendTimeout is longer than a cluster takes to elect a leader twice: an
+	// answer that cannot be stored has to be begun again elsewhere.
+	appendTimeout = 30 * time.Second
 	// bodyBytes is enough for a delta without its text.
 	bodyBytes = 128
 )
@@ -50,7 +53,7 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 	if err != nil {
 		return runnel.Cursor{}, runnel.Errorf(runnel.Invalid, "the event cannot be encoded").Because(err)
 	}
-	for end := time.Now().Add(callTimeout); ; {
+	for end := time.Now().Add(appendTimeout); ; {
 		seq, err := a.try(ctx, body, check)
 		if err == nil && seq > 0 {
 			a.engine.reached(seq)

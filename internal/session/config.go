@@ -42,6 +42,7 @@ type Config struct {
 	// asked for before they are handed over: 30 s.
 	DrainTimeout time.Duration
 
+	Idle    bool         // run nothing: prompts are for other nodes
 	Node    string       // names this process in run records
 	Logger  *slog.Logger // discards
 	Metrics Metrics      // none

@@ -84,6 +84,10 @@ func (s *Service) Run(ctx context.Context) error {
 
 	select {
 	case <-listening:
+		if s.cfg.Idle {
+			<-take.Done()
+			break
+		}
 		s.dequeue(take, work)
 	case <-take.Done():
 	}

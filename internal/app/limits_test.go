@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/runnelhq/runnel/internal/app"
 	"github.com/runnelhq/runnel/internal/auth"
 	"github.com/runnelhq/runnel/internal/config"
+	"github.com/runnelhq/runnel/internal/function"
 	"github.com/runnelhq/runnel/internal/limit"
 )
 
@@ -334,6 +337,46 @@ func TestSizeLimits(t *testing.T) {
 	stop(t, node)
 	if got := refusals(t, l.String()); !slices.Equal(got, []string{"key:k0 body_bytes 2", "key:k1 prompt_bytes 2"}) {
 		t.Errorf("the audit log has %q", got)
+	}
+}
+
+// The Lambda doors read a body themselves, within the caller's bounds: it does not
+// reach the function.
+func TestSizeLimitsOfFunctions(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	handler := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		fmt.Fprint(w, `"ran"`)
+	}))
+	t.Cleanup(handler.Close)
+	cfg, keys := limited(t, "echo?ttft=0s&tps=0", limit.Limits{MaxBody: 1000}, limit.Limits{})
+	cfg.Functions = []function.Config{{Name: "f", HTTP: handler.URL, URL: &function.URL{Auth: function.AuthGateway}}}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	node, l := start(t, cfg)
+	c := newCaller(t, "http://"+node.Addr().String())
+	long, short := `"`+strings.Repeat("x", 1000)+`"`, `"x"`
+	for _, tt := range []struct {
+		path, body, key string
+		want            int
+		says            string
+	}{
+		{"/functions/f", long, keys[0], http.StatusRequestEntityTooLarge, `{"Message":"Request must be smaller than`},
+		{"/2015-03-31/functions/f/invocations", long, keys[0], http.StatusRequestEntityTooLarge, "must be smaller than 1000 bytes"},
+		{"/functions/f", short, keys[0], http.StatusOK, "ran"},
+		{"/2015-03-31/functions/f/invocations", short, keys[0], http.StatusOK, "ran"},
+		{"/functions/f", long, keys[1], http.StatusOK, "ran"},
+		{"/2015-03-31/functions/f/invocations", long, keys[1], http.StatusOK, "ran"},
+	} {
+		if resp, body := c.response(t, "POST", tt.path, tt.body, tt.key); resp.StatusCode != tt.want || !strings.Contains(body, tt.says) {
+			t.Errorf("%s, %d bytes: got %s, %s", tt.path, len(tt.body), resp.Status, body)
+		}
+	}
+	stop(t, node)
+	if got := refusals(t, l.String()); calls.Load() != 4 || !slices.Equal(got, []string{"key:k0 body_bytes 2"}) {
+		t.Errorf("%d calls, and the audit log has %q", calls.Load(), got)
 	}
 }
 

@@ -3,6 +3,7 @@ package limit
 import (
 	"container/list"
 	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,7 +104,7 @@ func (l *Limiter) Sizes(p *runnel.Principal) Limits {
 // BodyTooLarge notes that a body was refused because it has more than
 // [Limits.MaxBody] bytes, and returns the error.
 func (l *Limiter) BodyTooLarge(p *runnel.Principal, most Bytes) error {
-	return l.tooLarge(p, Body, most, "the body has more than %d bytes", most)
+	return l.tooLarge(p, Body, most, "the body has more than %d bytes", most).because(&http.MaxBytesError{Limit: int64(most)})
 }
 
 // Connect counts a connection of p until it is released. The error is an

@@ -3,6 +3,7 @@ package lambda
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -24,8 +25,9 @@ type refusal struct {
 
 // refusalOf returns what the Invoke API says about an error.
 func refusalOf(err error) refusal {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return refusal{http.StatusRequestEntityTooLarge, "RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation", ""}
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		message := fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", e.Limit)
+		return refusal{http.StatusRequestEntityTooLarge, "RequestTooLargeException", message, ""}
 	}
 	message := runnel.PublicMessage(err)
 	switch runnel.KindOf(err) {

@@ -58,9 +58,10 @@ func TestInvokeFailure(t *testing.T) {
 
 func TestInvokeEvent(t *testing.T) {
 	t.Parallel()
-	ran := make(chan string, 10)
+	accepted, ran := make(chan struct{}), make(chan string, 10)
 	client := open(t, nil, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		<-accepted // by then nobody waits for it
 		ran <- string(body)
 		fails(w, r)
 	}).sdkClient()
@@ -68,6 +69,7 @@ func TestInvokeEvent(t *testing.T) {
 	if err != nil || out.StatusCode != 202 || len(out.Payload) > 0 {
 		t.Fatalf("got %+v, %v", out, err)
 	}
+	close(accepted)
 	for range 3 {
 		if got := <-ran; got != `"x"` {
 			t.Errorf("it ran with %s", got)

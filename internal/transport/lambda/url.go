@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -41,10 +42,10 @@ func (u *URLs) Register(handle func(pattern string, handler http.Handler)) {
 // WriteURLError answers a request of a function URL with a failure.
 func WriteURLError(w http.ResponseWriter, err error) {
 	code, body := http.StatusBadGateway, "Internal Server Error"
-	_, large := errors.AsType[*http.MaxBytesError](err)
+	limit, large := errors.AsType[*http.MaxBytesError](err)
 	switch kind := runnel.KindOf(err); {
 	case large:
-		code, body = http.StatusRequestEntityTooLarge, `{"Message":"Request must be smaller than 6291456 bytes"}`
+		code, body = http.StatusRequestEntityTooLarge, fmt.Sprintf(`{"Message":"Request must be smaller than %d bytes"}`, limit.Limit)
 	case kind == runnel.Unauthenticated || kind == runnel.Denied:
 		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 		code, body = http.StatusForbidden, forbidden

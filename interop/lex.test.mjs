@@ -10,8 +10,8 @@ import { DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-
 import { DeleteSessionCommand, LexRuntimeV2Client, PutSessionCommand, RecognizeTextCommand, RecognizeUtteranceCommand } from '@aws-sdk/client-lex-runtime-v2';
 
 import { openBrowser } from './lib/browser.mjs';
-import { bundle } from './lib/bundle.mjs';
-import { startGateway } from './lib/gateway.mjs';
+import { bundle, serve } from './lib/bundle.mjs';
+import { freePort, startGateway } from './lib/gateway.mjs';
 import { defer, LIMIT, until } from './lib/wait.mjs';
 import { openSocket } from './lib/websocket.mjs';
 
@@ -23,10 +23,11 @@ const BOT = { botId: 'RUNNELBOT0', botAliasId: 'RUNNELLIVE', localeId: 'en_US', 
 const SOCKET = (first) => ({ name: 'lex', stages: ['Prod'], routes: [...first, { key: 'ping', integration: 'mock' }] });
 const FOLLOWED = SOCKET([{ key: '$connect', integration: 'lex' }]);
 
-const start = (t, config = {}, args = []) =>
+const start = (t, config = {}, args = [], port = undefined) =>
   startGateway(t, {
     model: MODEL,
     args,
+    port,
     config: { iam: { keys: [{ access_key: KEY[0], secret: KEY[1] }] }, websocket_apis: [FOLLOWED], ...config },
   });
 
@@ -88,17 +89,53 @@ async function ask(page, text) {
   });
 }
 
-async function open(t, gateway) {
+async function open(t, gateway, url = `${gateway.url.replace('http:', 'https:')}/lex/`) {
   const page = await (await openBrowser(t, { ignoreHTTPSErrors: true })).newPage();
   const said = [];
   page.on('console', (message) => said.push(message.text()));
   page.on('pageerror', (error) => said.push(String(error)));
-  await page.goto(`${gateway.url.replace('http:', 'https:')}/lex/`);
+  await page.goto(url);
   await page.waitForSelector('#text').catch((error) => {
     throw new Error(`the page did not load: ${said.join('\n')}`, { cause: error });
   });
   return page;
 }
+
+/** fulfillment is the function, which finds everything of AWS's at endpoint. */
+function fulfillment(endpoint, env = {}) {
+  const all = {
+    AWS_ACCESS_KEY_ID: KEY[0], AWS_SECRET_ACCESS_KEY: KEY[1], AWS_DEFAULT_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_DATA_PATH: path('lib/botocore'), ENDPOINT_URL: endpoint, PYTHONDONTWRITEBYTECODE: '1', ...env,
+  };
+  return {
+    websocket_apis: [SOCKET([])],
+    bedrock_models: [{ id: 'anthropic.claude-instant-v1', model: 'echo' }],
+    functions: [{
+      name: 'fulfill', command: ['/usr/bin/python3', '-I', path('lib/handlers/runtime.py')], handler: 'lexstream.handler',
+      env: Object.entries(all).map(([name, value]) => `${name}=${value}`),
+    }],
+    lex: { guests: true, function: 'fulfill' },
+  };
+}
+
+test('a tab that is closed while the answer comes: the handler is told, and the answer still given', LIMIT, async (t) => {
+  const port = await freePort();
+  const gateway = await startGateway(t, { model: 'echo?ttft=0s&tps=20&tokens=60', port, config: fulfillment(`http://127.0.0.1:${port}`) });
+  const lex = sdk(t, LexRuntimeV2Client, gateway);
+  const ask = async (sessionAttributes) => {
+    const { messages } = await lex.send(new RecognizeTextCommand({ ...BOT, text: 'What is a log?', sessionState: { sessionAttributes } }));
+    return messages[0].content;
+  };
+  const socket = await openSocket(t, gateway, `/Prod?sessionId=${encodeURIComponent(BOT.sessionId)}`);
+  const answer = ask({ streamingEndpoint: `${gateway.url}/Prod`, streamingDynamoDbTable: 'runnel-streaming' });
+  const [first] = await socket.receive(1);
+  socket.ws.close();
+  await socket.closed;
+  const final = await answer;
+  assert.ok(final.startsWith(`**Claude:** ${first}`), final);
+  assert.match(gateway.log, /the tab was closed/);
+  assert.equal(final, await ask({})); // which does not stream at all
+});
 
 const STATE = 'Fulfilled streamingDynamoDbTable,streamingEndpoint';
 
@@ -110,24 +147,23 @@ test('a page that believes itself at AWS, answered by a model', LIMIT, async (t)
   assert.equal(state, STATE);
 });
 
+test('the same page on a site of its own', LIMIT, async (t) => {
+  const port = await freePort();
+  const lex = `https://127.0.0.1:${port}/lex/`;
+  const site = await serve(t, await bundle('lex.ts'), async () => `<script src="${lex}runnel-endpoints.js"></script>
+    <script>addEventListener('load', () => new ChatBotUiLoader.FullPageLoader({ baseUrl: '${lex}' }).load().catch(console.error))</script>`);
+  const gateway = await start(t, { cors_origins: [site], lex: { guests: true, ui: await folder(t) } }, ['--dev-tls'], port);
+  const page = await open(t, gateway, site);
+  const { streamed, final } = await ask(page, 'What is a durable log?');
+  assert.equal(streamed.trimEnd(), final.trimEnd());
+});
+
 test('the same page, answered by a handler that streams as it did at AWS', LIMIT, async (t) => {
   const ui = await folder(t);
   const gateway = await startGateway(t, { model: MODEL, args: ['--dev-tls'] });
   await gateway.kill(); // it has a certificate now, which the handler must trust
-  const env = {
-    AWS_ACCESS_KEY_ID: KEY[0], AWS_SECRET_ACCESS_KEY: KEY[1], AWS_DEFAULT_REGION: 'us-east-1', AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_DATA_PATH: path('lib/botocore'), AWS_CA_BUNDLE: join(gateway.data, 'tls', 'ca.pem'), ENDPOINT_URL: gateway.url, PYTHONDONTWRITEBYTECODE: '1',
-  };
-  await gateway.configure({
-    iam: { keys: [{ access_key: KEY[0], secret: KEY[1] }] },
-    websocket_apis: [SOCKET([])],
-    bedrock_models: [{ id: 'anthropic.claude-instant-v1', model: 'echo' }],
-    functions: [{
-      name: 'fulfill', command: ['/usr/bin/python3', '-I', path('lib/handlers/runtime.py')], handler: 'lexstream.handler',
-      env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    }],
-    lex: { guests: true, function: 'fulfill', ui },
-  });
+  const config = fulfillment(gateway.url, { AWS_CA_BUNDLE: join(gateway.data, 'tls', 'ca.pem') });
+  await gateway.configure({ ...config, iam: { keys: [{ access_key: KEY[0], secret: KEY[1] }] }, lex: { ...config.lex, ui } });
   await gateway.start();
   const page = await open(t, gateway);
   const { streamed, final, state } = await ask(page, 'What is a durable log?');

@@ -24,7 +24,7 @@ def stream(bedrock, text, connection_id, gateway):
             try:
                 gateway.post_to_connection(ConnectionId=connection_id, Data=piece)
             except gateway.exceptions.GoneException:
-                pass  # the tab was closed; the answer goes on
+                print("the tab was closed", flush=True)  # the answer goes on
     return whole
 
 

@@ -40,7 +40,7 @@ type Publication struct {
 
 	// Key makes repeating the piece harmless, for some minutes: the same key
 	// and piece have the same receipt, the same key with another piece is a
-	// Conflict. Empty means none.
+	// Conflict. The data that came first stays. Empty means none.
 	Key string
 }
 

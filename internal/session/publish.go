@@ -226,10 +226,11 @@ func afterStop(want runnel.Piece, mark *runnel.Piece, quiet time.Duration) (runn
 	return again, stopped
 }
 
-// sameContents returns a Conflict unless both pieces say the same.
+// sameContents returns a Conflict unless both pieces say the same. Their data may
+// differ: doors put the time of a request into it.
 func sameContents(stored, want runnel.Piece) error {
 	for _, p := range []*runnel.Piece{&stored, &want} {
-		p.Generation, p.First, p.Chars, p.Size, p.Seq, p.Time = "", 0, 0, 0, 0, time.Time{}
+		p.Generation, p.First, p.Chars, p.Size, p.Seq, p.Time, p.Data = "", 0, 0, 0, 0, time.Time{}, nil
 	}
 	a, errA := json.Marshal(stored)
 	b, errB := json.Marshal(want)

@@ -316,6 +316,11 @@ func TestPublishRepeated(t *testing.T) {
 			}
 		}
 	}
+	later := keyed(piece("a"), "k1")
+	later.Data = json.RawMessage(`{"time":"later"}`)
+	if r := n.publish(t, later); !r.Repeated || r.Generation != first.Generation {
+		t.Errorf("a piece with other data: receipt %+v", r)
+	}
 	_, err := n.Publish(t.Context(), keyed(piece("other"), "k1"))
 	wantKind(t, "the key of another piece", err, runnel.Conflict)
 	_, err = n.Publish(t.Context(), keyed(piece("other"), "k3"))

@@ -50,7 +50,12 @@ type gateway struct {
 
 func newGateway(t *testing.T, args ...string) *gateway {
 	t.Helper()
-	addr := freePort(t)
+	return newGatewayAt(t, freePort(t), args...)
+}
+
+// newGatewayAt starts one at an address that its configuration speaks of.
+func newGatewayAt(t *testing.T, addr string, args ...string) *gateway {
+	t.Helper()
 	g := &gateway{t: t, addr: addr, log: &logBuffer{}}
 	g.args = append([]string{"serve", "--listen", addr, "--data-dir", filepath.Join(t.TempDir(), "data")}, args...)
 	g.start()

@@ -70,6 +70,8 @@ func TestViolations(t *testing.T) {
 		{"internal/app", "./internal/cli", "internal/app imports internal/cli"},
 		{"internal/session", "github.com/nats-io/nats.go", "whose types stay in internal/natslog"},
 		{"internal/provider/bedrock", "github.com/aws/smithy-go", ""},
+		{"deploy/aws/functions/lex", "github.com/aws/aws-lambda-go/lambda", ""},
+		{"internal/app", "./internal/awsfn", "internal/app imports internal/awsfn"},
 		{"internal/shiny", "context", "internal/shiny: no rule says what it may import"},
 	} {
 		imported := strings.Replace(tt.imports, "./", module+"/", 1)

@@ -22,6 +22,9 @@ func (g *Group) Add(text string) (full bool) {
 	return g.count >= g.Size || g.Most > 0 && len(g.text) > g.Most
 }
 
+// Fits reports whether there is room for more, however many fragments wait.
+func (g *Group) Fits() bool { return g.Most == 0 || len(g.text) <= g.Most }
+
 // Empty reports whether nothing waits.
 func (g *Group) Empty() bool { return g.count == 0 }
 

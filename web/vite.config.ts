@@ -17,6 +17,7 @@ export default defineConfig({
       input: {
         index: fileURLToPath(new URL('index.html', import.meta.url)),
         admin: fileURLToPath(new URL('admin.html', import.meta.url)),
+        signin: fileURLToPath(new URL('signin.html', import.meta.url)),
         worker: fileURLToPath(new URL('src/worker.ts', import.meta.url)),
       },
       output: {
@@ -26,6 +27,6 @@ export default defineConfig({
     },
   },
   server: {
-    proxy: Object.fromEntries(['/v1', '/api', '/dev', '/graphql'].map((path) => [path, { target: 'http://127.0.0.1:8080', ws: true }])),
+    proxy: Object.fromEntries(['/v1', '/api', '/dev', '/graphql', '/signin.json'].map((path) => [path, { target: 'http://127.0.0.1:8080', ws: true }])),
   },
 });

@@ -17,7 +17,6 @@ import (
 	"github.com/runnelhq/runnel/internal/transport/lambda"
 	"github.com/runnelhq/runnel/internal/transport/lex"
 	"github.com/runnelhq/runnel/internal/transport/openai"
-	"github.com/runnelhq/runnel/internal/web"
 )
 
 // doors returns the protocols that the node speaks, to callers that it knows. A
@@ -81,9 +80,7 @@ func (a *App) doors() []server.Door {
 	})
 	open = append(open, a.functionDoors()...)
 	if a.page != nil { // for everybody: who may not use the API is asked there
-		open = append(open, server.Door{Name: "page", Register: func(handle func(string, http.Handler)) {
-			a.page.Register(func(pattern string, h http.Handler) { handle(pattern, server.Page(web.Policy, h)) })
-		}})
+		open = append(open, server.Door{Name: "page", Register: a.registerPage})
 	}
 	return open
 }

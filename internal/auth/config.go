@@ -60,9 +60,23 @@ type Issuer struct {
 	Leeway time.Duration `yaml:"leeway"`
 	Cookie string        `yaml:"cookie"` // the name of a cookie that may hold the token
 
+	// SignIn lets people sign in with the issuer on the chat page. One issuer at
+	// most has it.
+	SignIn *SignIn `yaml:"sign_in"`
+
 	// Service lets its tokens' holders touch any session.
 	Service bool    `yaml:"service"`
 	Grants  []Grant `yaml:"grants"` // none: everything but administration
+}
+
+// A SignIn says as what the chat page asks an issuer for tokens: a public client,
+// which has no secret.
+type SignIn struct {
+	ClientID string `yaml:"client_id"`
+	Scope    string `yaml:"scope"`    // empty: openid
+	Resource string `yaml:"resource"` // what the token is for, where issuers want to be told so (RFC 8707)
+	Audience string `yaml:"audience"` // the same, where it has that name
+	Token    string `yaml:"token"`    // which token the page shows: id or access; empty: access
 }
 
 // Cognito reports whether the issuer is a Cognito user pool.
@@ -122,11 +136,17 @@ func (c Config) Validate() error {
 		names[k.Name], digests[digest] = true, true
 	}
 	issuers := map[string]bool{}
+	signIn := false
 	for i, is := range c.Issuers {
 		err := is.validate()
-		if err == nil && issuers[canonicalIssuer(is.Issuer)] {
+		switch {
+		case err != nil:
+		case issuers[canonicalIssuer(is.Issuer)]:
 			err = fmt.Errorf("issuer: %s is listed twice", is.Issuer)
+		case is.SignIn != nil && signIn:
+			err = errors.New("sign_in: the page signs in with one issuer only, and another has it already")
 		}
+		signIn = signIn || is.SignIn != nil
 		if err != nil {
 			return fmt.Errorf("issuers[%d].%w", i, err)
 		}
@@ -174,7 +194,29 @@ func (is Issuer) validate() error {
 	if is.Leeway < 0 || is.Leeway > maxLeeway {
 		return fmt.Errorf("leeway: %v is out of range; allowed: 0s to %v", is.Leeway, maxLeeway)
 	}
+	if is.SignIn != nil {
+		if err := is.SignIn.validate(is.ClientIDs); err != nil {
+			return fmt.Errorf("sign_in.%w", err)
+		}
+	}
 	return validateGrants(is.Grants, true)
+}
+
+// validate checks a sign-in of an issuer that accepts tokens of the given clients.
+func (s SignIn) validate(clients []string) error {
+	if s.ClientID == "" {
+		return errors.New("client_id: name the client that the page is to the issuer")
+	}
+	if len(clients) > 0 && !slices.Contains(clients, s.ClientID) {
+		return fmt.Errorf("client_id: %q is not one of client_ids: its tokens would be refused", s.ClientID)
+	}
+	if s.Scope != "" && !slices.Contains(strings.Fields(s.Scope), scopeOpenID) {
+		return fmt.Errorf("scope: %q lacks %s", s.Scope, scopeOpenID)
+	}
+	if !slices.Contains([]string{"", useID, useAccess}, s.Token) {
+		return fmt.Errorf("token: %q is not one of the allowed words; allowed: id or access", s.Token)
+	}
+	return nil
 }
 
 func (w Webhook) validate() error {

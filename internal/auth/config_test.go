@@ -33,6 +33,7 @@ issuers:
     scopes: [chat/ask]
     leeway: 30s
     cookie: id_token
+    sign_in: {client_id: app, scope: openid chat/ask, resource: https://chat, audience: chat, token: access}
     grants:
       - actions: [admin]
         groups: [ops]
@@ -60,6 +61,7 @@ webhook:
 		Issuers: []auth.Issuer{{
 			Issuer: "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123", ClientIDs: []string{"app"}, TokenUse: "access",
 			Groups: []string{"staff"}, Scopes: []string{"chat/ask"}, Leeway: 30 * time.Second, Cookie: "id_token",
+			SignIn: &auth.SignIn{ClientID: "app", Scope: "openid chat/ask", Resource: "https://chat", Audience: "chat", Token: "access"},
 			Grants: []auth.Grant{{Actions: []runnel.Action{runnel.Admin}, Groups: []string{"ops"}}},
 		}},
 		Webhook: &auth.Webhook{
@@ -93,22 +95,30 @@ func TestConfigErrors(t *testing.T) {
 	}
 	read := []runnel.Action{runnel.Read}
 	for want, cfg := range map[string]auth.Config{
-		`keys[0].name: "a b" must be`:                    {Keys: []auth.Key{{Name: "a b", Hash: hash}}},
-		`keys[0].hash: it must be sha256:`:               {Keys: []auth.Key{{Name: "a", Hash: "sha256:00"}}},
-		`keys[1].name: another key is called "a"`:        {Keys: []auth.Key{{Name: "a", Hash: hash}, {Name: "a", Hash: auth.HashKey("y")}}},
-		`keys[1].hash: another key has the same`:         {Keys: []auth.Key{{Name: "a", Hash: hash}, {Name: "b", Hash: hash[:7] + strings.ToUpper(hash[7:])}}},
-		`grants[0].actions: name at least one; allowed:`: grant(auth.Grant{}),
-		`"fly" is not one of the allowed words; allowed`: grant(auth.Grant{Actions: []runnel.Action{"fly"}}),
-		`grants[0].sessions: "[" is not a pattern`:       grant(auth.Grant{Actions: read, Sessions: []string{"["}}),
-		`only the tokens of issuers have groups`:         grant(auth.Grant{Actions: read, Groups: []string{"g"}}),
-		`issuers[0].issuer: "x" must look like https`:    issuer(func(i *auth.Issuer) { i.Issuer = "x" }),
-		`"http://login.example" must begin with https`:   issuer(func(i *auth.Issuer) { i.Issuer = "http://login.example" }),
-		`jwks_url: "http://x/y" must begin with https`:   issuer(func(i *auth.Issuer) { i.JWKSURL = "http://x/y" }),
-		`jwks_file: allowed without jwks_url only`:       issuer(func(i *auth.Issuer) { i.JWKSURL, i.JWKSFile = "https://x/y", "z" }),
-		`audiences: name at least one, or a client`:      issuer(func(i *auth.Issuer) { i.Audiences = nil }),
-		`has an empty entry`:                             issuer(func(i *auth.Issuer) { i.Groups = []string{""} }),
-		`token_use: "refresh" is not one of the allowed`: issuer(func(i *auth.Issuer) { i.TokenUse = "refresh" }),
-		`leeway: 1h0m0s is out of range; allowed: 0s to`: issuer(func(i *auth.Issuer) { i.Leeway = time.Hour }),
+		`keys[0].name: "a b" must be`:                     {Keys: []auth.Key{{Name: "a b", Hash: hash}}},
+		`keys[0].hash: it must be sha256:`:                {Keys: []auth.Key{{Name: "a", Hash: "sha256:00"}}},
+		`keys[1].name: another key is called "a"`:         {Keys: []auth.Key{{Name: "a", Hash: hash}, {Name: "a", Hash: auth.HashKey("y")}}},
+		`keys[1].hash: another key has the same`:          {Keys: []auth.Key{{Name: "a", Hash: hash}, {Name: "b", Hash: hash[:7] + strings.ToUpper(hash[7:])}}},
+		`grants[0].actions: name at least one; allowed:`:  grant(auth.Grant{}),
+		`"fly" is not one of the allowed words; allowed`:  grant(auth.Grant{Actions: []runnel.Action{"fly"}}),
+		`grants[0].sessions: "[" is not a pattern`:        grant(auth.Grant{Actions: read, Sessions: []string{"["}}),
+		`only the tokens of issuers have groups`:          grant(auth.Grant{Actions: read, Groups: []string{"g"}}),
+		`issuers[0].issuer: "x" must look like https`:     issuer(func(i *auth.Issuer) { i.Issuer = "x" }),
+		`"http://login.example" must begin with https`:    issuer(func(i *auth.Issuer) { i.Issuer = "http://login.example" }),
+		`jwks_url: "http://x/y" must begin with https`:    issuer(func(i *auth.Issuer) { i.JWKSURL = "http://x/y" }),
+		`jwks_file: allowed without jwks_url only`:        issuer(func(i *auth.Issuer) { i.JWKSURL, i.JWKSFile = "https://x/y", "z" }),
+		`audiences: name at least one, or a client`:       issuer(func(i *auth.Issuer) { i.Audiences = nil }),
+		`has an empty entry`:                              issuer(func(i *auth.Issuer) { i.Groups = []string{""} }),
+		`token_use: "refresh" is not one of the allowed`:  issuer(func(i *auth.Issuer) { i.TokenUse = "refresh" }),
+		`leeway: 1h0m0s is out of range; allowed: 0s to`:  issuer(func(i *auth.Issuer) { i.Leeway = time.Hour }),
+		`sign_in.client_id: name the client that the`:     issuer(func(i *auth.Issuer) { i.SignIn = &auth.SignIn{} }),
+		`sign_in.client_id: "b" is not one of client_ids`: issuer(func(i *auth.Issuer) { i.ClientIDs, i.SignIn = []string{"a"}, &auth.SignIn{ClientID: "b"} }),
+		`sign_in.scope: "chat" lacks openid`:              issuer(func(i *auth.Issuer) { i.SignIn = &auth.SignIn{ClientID: "a", Scope: "chat"} }),
+		`sign_in.token: "any" is not one of the allowed`:  issuer(func(i *auth.Issuer) { i.SignIn = &auth.SignIn{ClientID: "a", Token: "any"} }),
+		`issuers[1].sign_in: the page signs in with one`: {Issuers: []auth.Issuer{
+			{Issuer: issuerURL, Audiences: []string{"chat"}, SignIn: &auth.SignIn{ClientID: "a"}},
+			{Issuer: issuerURL + "/b", Audiences: []string{"chat"}, SignIn: &auth.SignIn{ClientID: "a"}},
+		}},
 		`webhook.url: "" must look like https://host`:    webhook(func(w *auth.Webhook) { w.URL = "" }),
 		`webhook.form: "rest" is not one of the allowed`: webhook(func(w *auth.Webhook) { w.Form = "rest" }),
 		`"context.x" is not understood; allowed: route.`: webhook(func(w *auth.Webhook) { w.IdentitySources = []string{"context.x"} }),

@@ -37,6 +37,7 @@ type issuer struct {
 	scheme string
 	fixed  keys    // of the file; nil if there is none
 	remote *keySet // nil if there is a file
+	page   *page   // nil if nobody signs in with it on the page
 	lease  *lease
 }
 
@@ -55,6 +56,9 @@ func newIssuer(cfg Issuer, old *issuer, l *lease, client *http.Client, log *slog
 		}
 	}
 	base := strings.TrimSuffix(cfg.Issuer, "/")
+	if cfg.SignIn != nil {
+		is.page = &page{cfg: cfg, issuer: base, client: client, log: log}
+	}
 	switch {
 	case cfg.JWKSFile != "":
 		data, err := os.ReadFile(cfg.JWKSFile)

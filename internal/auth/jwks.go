@@ -129,24 +129,41 @@ func (s *keySet) fetch(ctx context.Context) (keys, error) {
 
 // discover asks the issuer where its keys are.
 func (s *keySet) discover(ctx context.Context) (string, error) {
-	data, err := get(ctx, s.client, s.issuer+"/.well-known/openid-configuration")
+	doc, err := discover(ctx, s.client, s.issuer)
 	if err != nil {
 		return "", err
-	}
-	var doc struct {
-		Issuer  string `json:"issuer"`
-		JWKSURI string `json:"jwks_uri"`
-	}
-	if err := json.Unmarshal(data, &doc); err != nil {
-		return "", fmt.Errorf("read discovery document: %w", err)
-	}
-	if canonicalIssuer(doc.Issuer) != canonicalIssuer(s.issuer) {
-		return "", fmt.Errorf("the discovery document is that of %.200q", doc.Issuer)
 	}
 	if err := validateURL(doc.JWKSURI, true); err != nil {
 		return "", fmt.Errorf("read discovery document: jwks_uri: %w", err)
 	}
 	return doc.JWKSURI, nil
+}
+
+// A discovery is what an issuer says of itself (OpenID Connect Discovery 1.0), as
+// far as it is used here.
+type discovery struct {
+	Issuer                string `json:"issuer"`
+	JWKSURI               string `json:"jwks_uri"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+
+	Algorithms []string `json:"id_token_signing_alg_values_supported"`
+}
+
+func discover(ctx context.Context, client *http.Client, issuer string) (discovery, error) {
+	var doc discovery
+	data, err := get(ctx, client, issuer+"/.well-known/openid-configuration")
+	if err != nil {
+		return doc, err
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return doc, fmt.Errorf("read discovery document: %w", err)
+	}
+	if canonicalIssuer(doc.Issuer) != canonicalIssuer(issuer) {
+		return doc, fmt.Errorf("the discovery document is that of %.200q", doc.Issuer)
+	}
+	return doc, nil
 }
 
 // get fetches a small document. The client follows no redirects.

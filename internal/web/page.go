@@ -14,9 +14,12 @@ import (
 	"sync"
 )
 
-// Policy is the page's Content-Security-Policy: its own files, and nothing inline.
-const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"manifest-src 'self'; worker-src 'self'; form-action 'self'"
+// Policy returns the page's Content-Security-Policy: its own files, nothing inline,
+// and requests to this node and to the other origins that are named.
+func Policy(others ...string) string {
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src " +
+		strings.Join(append([]string{"'self'"}, others...), " ") + "; manifest-src 'self'; worker-src 'self'; form-action 'self'"
+}
 
 //go:embed all:static
 var static embed.FS

@@ -20,9 +20,13 @@ export function signingKey(alg, kid) {
   return { ...privateKey.export({ format: 'jwk' }), alg, kid, use: 'sig' };
 }
 
-/** startIssuer starts an OIDC provider that signs with the first of the keys, for the test t. */
-export async function startIssuer(t, keys, lifetime = 600) {
-  const issuer = new Issuer(lifetime);
+/**
+ * startIssuer starts an OIDC provider that signs with the first of the keys, for
+ * the test t. With a page, the URL of a gateway, people log in themselves there
+ * and their browsers get tokens, with refresh tokens if it is said so.
+ */
+export async function startIssuer(t, keys, lifetime = 600, page = undefined) {
+  const issuer = new Issuer(lifetime, page);
   const server = createServer((req, res) => issuer.serve(req, res));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -42,24 +46,35 @@ class Issuer {
 
   #provider;
   #lifetime;
+  #page;
 
-  constructor(lifetime) {
+  constructor(lifetime, page) {
     this.#lifetime = lifetime;
+    this.#page = page;
   }
 
   /** rotate puts a provider with these keys in place of the one that is there. */
   rotate(keys) {
     const lifetime = this.#lifetime;
+    const page = this.#page && {
+      client_id: 'page',
+      token_endpoint_auth_method: 'none',
+      redirect_uris: [`${this.#page.url}/signin`],
+      post_logout_redirect_uris: [`${this.#page.url}/`],
+      grant_types: ['authorization_code', ...(this.#page.refresh ? ['refresh_token'] : [])],
+    };
     this.#provider = new Provider(this.url, {
       jwks: { keys },
-      clients: [APP, BACKEND],
+      clients: [APP, BACKEND, ...(page ? [page] : [])],
       cookies: { keys: ['of the interop tests'] },
       clientDefaults: { id_token_signed_response_alg: keys[0].alg },
       findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
       ttl: { AccessToken: lifetime, ClientCredentials: lifetime, IdToken: lifetime, Interaction: 60, Session: 60, Grant: 60 },
-      interactions: { url: (_, { uid }) => `/login/${uid}` },
+      ...(page ? {} : { interactions: { url: (_, { uid }) => `/login/${uid}` } }),
+      clientBasedCORS: () => true,
+      issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
       features: {
-        devInteractions: { enabled: false },
+        devInteractions: { enabled: page !== undefined },
         clientCredentials: { enabled: true },
         resourceIndicators: {
           enabled: true,
@@ -76,13 +91,13 @@ class Issuer {
   }
 
   serve(req, res) {
-    if (req.url.startsWith('/login/')) return this.#page(req, res);
+    if (req.url.startsWith('/login/')) return this.#interact(req, res);
     if (req.url.startsWith('/jwks')) this.fetches++;
     return this.#provider.callback()(req, res);
   }
 
   /** The provider's page on which a user logs in, and allows everything. */
-  async #page(req, res) {
+  async #interact(req, res) {
     const { params } = await this.#provider.interactionDetails(req, res);
     const grant = new this.#provider.Grant({ accountId: params.login_hint, clientId: params.client_id });
     grant.addOIDCScope('openid');

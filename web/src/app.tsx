@@ -1,4 +1,4 @@
-import { effect, signal } from '@preact/signals';
+import { effect, signal, untracked } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 
 import { Chat } from './chat';
@@ -7,7 +7,8 @@ import { fresh } from './conversations';
 import { Drawer } from './drawer';
 import { loadModels, signedOut } from './gateway';
 import { Bars, Panel } from './icons';
-import { drawer, token, transport } from './settings';
+import { user } from './identity';
+import { drawer, transport } from './settings';
 import { Sidebar } from './sidebar';
 import { SignIn } from './signin';
 
@@ -35,14 +36,15 @@ addEventListener('hashchange', () => (id.value = idOf(location.hash)));
 // A conversation is opened anew when the way to it changes.
 effect(() => {
   void transport.value;
-  void token.value;
+  void user.value;
   const old = conversation.peek();
-  conversation.value = new Conversation(id.value);
+  const now = id.value;
+  conversation.value = untracked(() => new Conversation(now)); // which reads what may change without harm
   old?.close();
 });
 
 export function App() {
-  useEffect(() => void loadModels(), [token.value]);
+  useEffect(() => void loadModels(), [user.value]);
   useEffect(() => {
     if (!location.hash) history.replaceState(null, '', `#${encodeURIComponent(id.value)}`);
   }, [id.value]);

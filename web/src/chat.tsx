@@ -13,7 +13,7 @@ import { Turn } from './turn';
 const NEAR = 80;
 
 export function Chat({ conversation }: { conversation: Conversation }) {
-  const draft = useSignal('');
+  const draft = useSignal(recall(conversation.id));
   const editing = useSignal<Exchange | undefined>(undefined);
   const failed = useSignal('');
   const field = useRef<HTMLTextAreaElement>(null);
@@ -21,6 +21,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
   const running = exchanges.findLast(({ answer }) => !answer.ended);
 
   useEffect(() => field.current?.focus(), []);
+  useEffect(() => remember(conversation.id, draft.value), [draft.value]);
   useLayoutEffect(() => {
     const { current } = field;
     if (!current) return;
@@ -131,6 +132,27 @@ export function Chat({ conversation }: { conversation: Conversation }) {
       </form>
     </main>
   );
+}
+
+// What somebody has begun to write survives a reload, another conversation and a
+// sign-in, but not its tab.
+const DRAFT = 'runnel.draft.';
+
+function recall(id: string): string {
+  try {
+    return sessionStorage.getItem(DRAFT + id) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function remember(id: string, draft: string): void {
+  try {
+    if (draft) sessionStorage.setItem(DRAFT + id, draft);
+    else sessionStorage.removeItem(DRAFT + id);
+  } catch {
+    // Forbidden or full: then it does not survive.
+  }
 }
 
 /** variants groups the answers to one question that was asked again and again. */

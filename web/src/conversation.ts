@@ -96,7 +96,7 @@ export class Conversation {
     }
     say('user', prompt);
     const body = JSON.stringify({ id, messages, ...(model.value ? { model: model.value } : {}) });
-    const response = await fetch('/api/chat', { method: 'POST', headers: { 'content-type': 'application/json', ...headers() }, body });
+    const response = await fetch('/api/chat', { method: 'POST', headers: { 'content-type': 'application/json', ...(await headers()) }, body });
     if (!response.ok) throw new Error(await response.text());
     void response.body?.cancel(); // which stops nothing: the conversation shows it
     touch(id, prompt);

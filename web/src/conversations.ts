@@ -1,5 +1,6 @@
 import { computed } from '@preact/signals';
 
+import { session } from './identity';
 import { stored } from './settings';
 
 export interface Entry {
@@ -10,7 +11,8 @@ export interface Entry {
 
 const MAX = 200;
 
-const entries = stored<Entry[]>('conversations', []);
+// Each who signs in with this browser has a list: a title may be a secret.
+const entries = stored<Entry[]>(session.peek() ? `conversations.${session.peek()!.user}` : 'conversations', []);
 
 /** The conversations of this browser, the last used first. */
 export const conversations = computed(() => entries.value.toSorted((a, b) => b.updated - a.updated));

@@ -1,8 +1,9 @@
-import { Runnel, webSocket, type Notice, type Transport } from '@runnelhq/client';
+import { Runnel, RunnelError, webSocket, type Notice, type Transport } from '@runnelhq/client';
 import { signal } from '@preact/signals';
 
 import { graphQL } from './graphql';
-import { token, transport, type TransportName } from './settings';
+import { credentials } from './identity';
+import { transport, type TransportName } from './settings';
 
 /** Set when the gateway asks who we are. */
 export const signedOut = signal(false);
@@ -17,18 +18,25 @@ const transports: Record<TransportName, Transport | undefined> = {
 /** open returns a client that tells of its connection. */
 export function open(notify: (notice: Notice) => void = () => {}): Runnel {
   const chosen = transports[transport.value];
-  return new Runnel('', { token: () => token.value, notify, ...(chosen ? { transport: chosen } : {}) });
+  return new Runnel('', { token: credentials, notify, ...(chosen ? { transport: chosen } : {}) });
 }
 
 /** loadModels asks what may be asked. */
 export async function loadModels(): Promise<void> {
-  const response = await fetch('/v1/models', { headers: headers() }).catch(() => undefined);
-  signedOut.value = response?.status === 401;
-  if (!response?.ok) return;
-  const { data } = (await response.json()) as { data: { id: string }[] };
-  models.value = data.map(({ id }) => id);
+  try {
+    const response = await fetch('/v1/models', { headers: await headers() });
+    signedOut.value = response.status === 401;
+    if (!response.ok) return;
+    const { data } = (await response.json()) as { data: { id: string }[] };
+    models.value = data.map(({ id }) => id);
+  } catch (error) {
+    // Without a gateway there is nothing to choose from.
+    if (error instanceof RunnelError && error.kind === 'unauthenticated') signedOut.value = true;
+  }
 }
 
-export function headers(): Record<string, string> {
-  return token.value ? { authorization: `Bearer ${token.value}` } : {};
+/** headers returns those that show who somebody is. */
+export async function headers(): Promise<Record<string, string>> {
+  const shown = await credentials();
+  return shown ? { authorization: `Bearer ${shown}` } : {};
 }

@@ -4,7 +4,8 @@ import { show } from './app';
 import { conversations, forget, fresh } from './conversations';
 import { models } from './gateway';
 import { Plus, Trash } from './icons';
-import { model, theme, token, transport, type Theme, type TransportName } from './settings';
+import { session, signOut, user } from './identity';
+import { model, theme, transport, type Theme, type TransportName } from './settings';
 
 export function Sidebar({ current, open, onClose }: { current: string; open: boolean; onClose: () => void }) {
   const nav = useRef<HTMLElement>(null);
@@ -71,10 +72,13 @@ function Settings() {
           <option value="dark">Dark</option>
         </select>
       </label>
-      {token.value && (
-        <button type="button" onClick={() => (token.value = '')}>
-          Sign out
-        </button>
+      {user.value && (
+        <p class="who">
+          <span title={session.value?.name}>{session.value?.name ?? 'With a key'}</span>
+          <button type="button" onClick={signOut}>
+            Sign out
+          </button>
+        </p>
       )}
     </form>
   );

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 
 import { signedOut } from '../gateway';
+import { signOut, user } from '../identity';
 import { SignIn } from '../signin';
 import { doors, type Generation, type Overview } from './overview';
 import { denied, models, overview, said, signIn, stop, trouble } from './watch';
@@ -12,6 +13,11 @@ export function Admin() {
       <header>
         <h1>Runnel: operator</h1>
         <a href="/">Chat</a>
+        {user.value && (
+          <button type="button" onClick={signOut}>
+            Sign out
+          </button>
+        )}
       </header>
       <p role="status" class={trouble.value ? 'failure' : 'hint'}>
         {trouble.value || said.value || (now ? 'Live' : 'Asking…')}
@@ -29,7 +35,7 @@ export function Admin() {
           <Nodes now={now} />
         </div>
       )}
-      {signedOut.value && <SignIn />}
+      {signedOut.value && <SignIn again={denied.value} />}
     </main>
   );
 }

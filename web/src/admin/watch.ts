@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals';
 
 import { headers, signedOut } from '../gateway';
+import { user } from '../identity';
 import { Recent, type ModelRow, type Overview } from './overview';
 
 const PAUSE = 1000;
@@ -16,6 +17,8 @@ export const said = signal('');
 /** Set when the gateway knows who we are, and that this is not for us. Asking on would fill its audit log. */
 export const denied = signal(false);
 
+let refused = ''; // who was
+
 const recent = new Recent();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -23,7 +26,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 export function watch(): void {
   const again = () => {
     clearTimeout(timer);
-    if (document.visibilityState === 'visible' && !signedOut.value && !denied.value) void ask().finally(later);
+    if (document.visibilityState === 'visible' && !signedOut.value && !(denied.value && user.value === refused)) void ask().finally(later);
   };
   const later = () => {
     clearTimeout(timer);
@@ -34,11 +37,14 @@ export function watch(): void {
 }
 
 async function call(path: string, method: string): Promise<unknown> {
-  const response = await fetch(path, { method, headers: headers(), cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+  const response = await fetch(path, { method, headers: await headers(), cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
   const body = (await response.json().catch(() => undefined)) as { error?: { message?: string } } | undefined;
   if (response.ok) return body;
   if (response.status === 401) signedOut.value = true;
-  if (response.status === 403) denied.value = true;
+  if (response.status === 403) {
+    denied.value = true;
+    refused = user.value;
+  } else denied.value = false;
   throw new Refusal(body?.error?.message ?? `the gateway answers ${response.status}`);
 }
 
@@ -60,8 +66,7 @@ async function ask(): Promise<void> {
 
 /** signIn asks for other credentials. */
 export function signIn(): void {
-  signedOut.value = true; // first, or it would be asked once more as before
-  denied.value = false;
+  signedOut.value = true;
 }
 
 /** stop stops a generation. */

@@ -46,6 +46,7 @@ type Event struct {
 	Model      string          // started
 	Text       string          // delta, reasoning; reset: the whole text so far
 	Reasoning  string          // reset: the whole reasoning so far
+	Seal       *Seal           // reasoning, which then has no text; may be nil
 	Tool       *ToolDelta      // tool
 	Progress   json.RawMessage // progress: a worker's own JSON
 	StopReason StopReason      // done

@@ -30,6 +30,9 @@ type Prompt struct {
 	Stop        []string   `json:"stop,omitempty"`
 	Tools       []Tool     `json:"tools,omitempty"`
 	ToolChoice  ToolChoice `json:"tool_choice,omitzero"`
+	// Extra is a JSON object of members that only the model's vendor knows.
+	// Providers that do not know either leave them out.
+	Extra json.RawMessage `json:"extra,omitempty"`
 
 	Metadata map[string]string `json:"metadata,omitempty"`
 	// Account is who is held to account for the prompt, see [Principal.Account],
@@ -92,6 +95,7 @@ func (m Message) Text() string {
 type Part struct {
 	Text       string      `json:"text,omitempty"`
 	Image      *Image      `json:"image,omitempty"`
+	Reasoning  *Reasoning  `json:"reasoning,omitempty"` // only sealed reasoning is of use to anybody
 	ToolCall   *ToolCall   `json:"tool_call,omitempty"`
 	ToolResult *ToolResult `json:"tool_result,omitempty"`
 }
@@ -121,6 +125,12 @@ func ParseImage(url string) (*Image, error) {
 		return nil, Errorf(Invalid, "an image's data URL must be data:image/…;base64,…")
 	}
 	return &Image{MediaType: media, Data: data}, nil
+}
+
+// Reasoning is a block of an earlier answer's reasoning, as it came.
+type Reasoning struct {
+	Text string `json:"text,omitempty"`
+	Seal
 }
 
 // A ToolCall is a model's wish to call a tool.

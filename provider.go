@@ -24,9 +24,26 @@ type Provider interface {
 type Delta struct {
 	Text      string
 	Reasoning string
+	Seal      *Seal // ends a block of reasoning
 	Tool      *ToolDelta
 	Progress  string // a worker's own status: one JSON value
 	End       *End
+}
+
+// A Seal is what only the vendor understands of its model's reasoning. It refuses
+// the result of a tool unless the reasoning that led to the call comes back as it
+// was. Exactly one field is set.
+type Seal struct {
+	Signature string `json:"signature,omitempty"` // of the reasoning since the last seal
+	Redacted  string `json:"redacted,omitempty"`  // reasoning that nobody else may read, in base64
+}
+
+// Len returns how many bytes a seal has; a nil one has none.
+func (s *Seal) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.Signature) + len(s.Redacted)
 }
 
 // A ToolDelta is a fragment of a tool call. The first fragment of a call has

@@ -23,6 +23,7 @@ type Piece struct {
 	Model     string // that is being asked; again when it falls over to another
 	Text      string
 	Reasoning string
+	Seal      *runnel.Seal // of the reasoning before it
 	Tool      *runnel.ToolDelta
 	Progress  json.RawMessage
 	End       *runnel.Event // the terminal event
@@ -40,6 +41,8 @@ type Reader struct {
 	attempt   int
 	text      Track
 	reasoning Track
+	seals     int    // that the client has
+	resealed  int    // that have been said again
 	calls     []call // by index
 	pieces    []Piece
 }
@@ -111,6 +114,7 @@ func (r *Reader) add(ev *runnel.Event) bool {
 	case runnel.EventDelta:
 		return r.addText(ev.Text)
 	case runnel.EventReasoning:
+		r.addSeal(ev.Seal)
 		return r.addReasoning(ev.Text)
 	case runnel.EventTool:
 		return ev.Tool == nil || r.addTool(ev.Tool)
@@ -144,10 +148,23 @@ func (r *Reader) addReasoning(s string) bool {
 	return ok
 }
 
+// addSeal takes up a seal. The client may keep the one that it has: a vendor seals
+// the same reasoning anew each time, and knows all of its seals.
+func (r *Reader) addSeal(s *runnel.Seal) {
+	if s == nil {
+		return
+	}
+	if r.resealed++; r.resealed > r.seals {
+		r.seals++
+		r.pieces = append(r.pieces, Piece{Seal: s})
+	}
+}
+
 // rewind begins the comparison again: what follows says it all once more.
 func (r *Reader) rewind() {
 	r.text.Rewind()
 	r.reasoning.Rewind()
+	r.resealed = 0
 	for i := range r.calls {
 		r.calls[i].again = true
 		r.calls[i].input.Rewind()
@@ -159,6 +176,7 @@ func (r *Reader) startOver(ev *runnel.Event) {
 	r.pieces = append(r.pieces, Piece{Void: true})
 	text, reasoning, calls := r.text.Again(), r.reasoning.Again(), r.calls
 	r.text, r.reasoning, r.calls = Track{}, Track{}, nil
+	r.seals, r.resealed = 0, 0 // who can start over has no use for them
 	if ev.Type != runnel.EventReset {
 		r.addReasoning(reasoning)
 		r.addText(text)

@@ -35,6 +35,10 @@ func attempt(n int, ev runnel.Event) runnel.Event {
 
 func text(s string) runnel.Event  { return runnel.Event{Type: runnel.EventDelta, Text: s} }
 func think(s string) runnel.Event { return runnel.Event{Type: runnel.EventReasoning, Text: s} }
+func seal(signature string) runnel.Event {
+	return runnel.Event{Type: runnel.EventReasoning, Seal: &runnel.Seal{Signature: signature}}
+}
+
 func tool(index int, id, name, input string) runnel.Event {
 	return runnel.Event{Type: runnel.EventTool, Tool: &runnel.ToolDelta{Index: index, ID: id, Name: name, Input: input}}
 }
@@ -64,6 +68,9 @@ func hear(r *answer.Reader) (h heard) {
 			}
 			h.Text += p.Text
 			h.Reasoning += p.Reasoning
+			if p.Seal != nil {
+				h.Reasoning += "[" + p.Seal.Signature + "]"
+			}
 			h.Model += p.Model
 			h.Progress += string(p.Progress)
 			if p.Tool != nil {
@@ -112,6 +119,12 @@ func TestReader(t *testing.T) {
 			[]runnel.Event{think("hm"), text("Hel"), tool(0, "c1", "add", `{"a"`)},
 			[]runnel.Event{reset("Hello", "hm"), tool(0, "c1", "add", `{"a":1}`), tool(1, "c2", "sub", "{}"), done},
 			heard{Text: "Hello", Reasoning: "hm", Tools: map[int]string{0: `c1add{"a":1}`, 1: "c2sub{}"}, End: runnel.EventDone},
+		},
+		{
+			"sealed again",
+			[]runnel.Event{think("hm"), seal("a"), think("so")},
+			[]runnel.Event{reset("", ""), think("hm"), seal("b"), think("so"), seal("c"), done},
+			heard{Reasoning: "hm[a]so[c]", End: runnel.EventDone},
 		},
 		{"another text", []runnel.Event{text("Hel")}, []runnel.Event{text("Hal"), done}, heard{Text: "Hel", Err: answer.ErrDiverged}},
 		{"another reasoning", []runnel.Event{think("Hel")}, []runnel.Event{reset("", "x"), done}, heard{Reasoning: "Hel", Err: answer.ErrDiverged}},

@@ -76,6 +76,9 @@ func (o *outlet) add(ctx context.Context, d *runnel.Delta) {
 		o.pending = append(o.pending, runnel.Event{Type: runnel.EventProgress, Progress: json.RawMessage(d.Progress)})
 		o.size += len(d.Progress)
 		o.urgent = true // a status that waits is an old one
+	case d.Seal != nil:
+		o.pending = append(o.pending, runnel.Event{Type: runnel.EventReasoning, Seal: d.Seal})
+		o.size += d.Seal.Len()
 	case d.Reasoning != "":
 		o.addText(runnel.EventReasoning, d.Reasoning)
 	default:
@@ -138,7 +141,7 @@ func (o *outlet) addText(t runnel.EventType, text string) {
 	o.size += len(text)
 	for {
 		n := len(o.pending)
-		if n == 0 || o.pending[n-1].Type != t || o.pending[n-1].Data != nil || len(o.pending[n-1].Text) >= maxEventText {
+		if n == 0 || o.pending[n-1].Type != t || o.pending[n-1].Data != nil || o.pending[n-1].Seal != nil || len(o.pending[n-1].Text) >= maxEventText {
 			o.pending = append(o.pending, runnel.Event{Type: t})
 			n++
 		}
@@ -243,6 +246,7 @@ type accumulator struct {
 	text, reasoning strings.Builder
 	inputs          [][]byte // of the tool calls; models may mix their fragments
 	inputSize       int
+	sealed          int // bytes of seals
 }
 
 func (a *accumulator) add(ev *runnel.Event) error {
@@ -253,11 +257,12 @@ func (a *accumulator) add(ev *runnel.Event) error {
 		a.text.WriteString(ev.Text)
 	case runnel.EventReasoning:
 		a.reasoning.WriteString(ev.Text)
+		a.sealed += ev.Seal.Len()
 	case runnel.EventTool:
 		a.addTool(ev.Tool)
 	default:
 	}
-	if a.text.Len()+a.reasoning.Len()+a.inputSize > a.limit {
+	if a.text.Len()+a.reasoning.Len()+a.inputSize+a.sealed > a.limit {
 		return runnel.Errorf(runnel.Limited, "the answer is longer than %d bytes", a.limit)
 	}
 	return nil

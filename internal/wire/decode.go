@@ -20,13 +20,14 @@ type body struct {
 	Model      string              `json:"model"`
 	Text       string              `json:"text"`
 	Reasoning  string              `json:"reasoning"`
-	Tool       *runnel.ToolDelta   `json:"tool"`
-	Progress   json.RawMessage     `json:"progress"`
-	StopReason runnel.StopReason   `json:"stop_reason"`
-	Usage      *runnel.Usage       `json:"usage"`
-	Kind       string              `json:"kind"`
-	Message    string              `json:"message"`
-	Data       json.RawMessage     `json:"data"`
+	runnel.Seal
+	Tool       *runnel.ToolDelta `json:"tool"`
+	Progress   json.RawMessage   `json:"progress"`
+	StopReason runnel.StopReason `json:"stop_reason"`
+	Usage      *runnel.Usage     `json:"usage"`
+	Kind       string            `json:"kind"`
+	Message    string            `json:"message"`
+	Data       json.RawMessage   `json:"data"`
 }
 
 // Decode reads a body. It keeps data as the event's Body and leaves Cursor,
@@ -48,6 +49,9 @@ func Decode(data []byte, ev *runnel.Event) error {
 	ev.Prompt, ev.Model, ev.Text, ev.Reasoning = b.Prompt, b.Model, b.Text, b.Reasoning
 	ev.Tool, ev.Progress, ev.StopReason, ev.Usage = b.Tool, b.Progress, b.StopReason, b.Usage
 	ev.Data = b.Data
+	if b.Seal != (runnel.Seal{}) {
+		ev.Seal = &b.Seal
+	}
 	if b.Type == runnel.EventFailed {
 		ev.Failure = &runnel.Failure{Kind: b.Kind, Message: b.Message}
 	}

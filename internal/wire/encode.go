@@ -24,6 +24,9 @@ func Append(dst []byte, ev *runnel.Event) ([]byte, error) {
 	switch ev.Type {
 	case runnel.EventDelta, runnel.EventReasoning:
 		dst = appendMember(dst, "text", ev.Text)
+		if ev.Seal != nil {
+			dst = appendSeal(dst, ev.Seal)
+		}
 	case runnel.EventQueued:
 		dst = appendMember(dst, "prompt", ev.Prompt)
 	case runnel.EventStarted:
@@ -53,6 +56,13 @@ func Append(dst []byte, ev *runnel.Event) ([]byte, error) {
 		dst, err = appendJSON(dst, "data", ev.Data)
 	}
 	return append(dst, '}'), err
+}
+
+func appendSeal(dst []byte, s *runnel.Seal) []byte {
+	if s.Redacted != "" {
+		return appendMember(dst, "redacted", s.Redacted)
+	}
+	return appendMember(dst, "signature", s.Signature)
 }
 
 func appendUsage(dst []byte, u *runnel.Usage) ([]byte, error) {

@@ -26,6 +26,8 @@ func events() []runnel.Event {
 		{Type: runnel.EventDelta, Text: "\"q\" \\ \n\r\t \x01 <&> é 日本 😀 \u2028"},
 		{Type: runnel.EventDelta},
 		{Type: runnel.EventReasoning, Text: "hmm"},
+		{Type: runnel.EventReasoning, Seal: &runnel.Seal{Signature: "c2ln"}},
+		{Type: runnel.EventReasoning, Seal: &runnel.Seal{Redacted: "aGlk"}},
 		{Type: runnel.EventTool, Tool: &runnel.ToolDelta{Index: 1, ID: "t1", Name: "look", Input: `{"a":`}},
 		{Type: runnel.EventProgress, Progress: json.RawMessage(`{"step":2}`)},
 		{Type: runnel.EventReset, Text: "so far", Reasoning: "thoughts"},

@@ -33,7 +33,7 @@ export type SessionEvent = EventBase &
     | { type: 'generation.queued'; prompt: string }
     | { type: 'generation.started'; model: string }
     | { type: 'delta'; text: string }
-    | { type: 'reasoning'; text: string }
+    | { type: 'reasoning'; text: string; signature?: string; redacted?: string }
     | { type: 'tool'; tool: ToolDelta }
     | { type: 'progress'; progress: unknown }
     | { type: 'reset'; text: string; reasoning?: string }

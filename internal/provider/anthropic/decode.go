@@ -28,7 +28,9 @@ type event struct {
 	index int
 
 	text, thinking, partial string // of a delta, or of the block that starts
+	signature, redacted     string // of thinking
 	call                    bool   // a tool_use block starts
+	hidden                  bool   // a redacted_thinking block starts
 	id, name                string // of that block
 	stopReason              string
 	failure                 upstream.Failure
@@ -96,6 +98,12 @@ func (d *decoder) appendContent(dst []runnel.Delta, ev *event) []runnel.Delta {
 	if ev.thinking != "" {
 		dst = append(dst, runnel.Delta{Reasoning: ev.thinking})
 	}
+	if ev.signature != "" {
+		dst = append(dst, runnel.Delta{Seal: &runnel.Seal{Signature: ev.signature}})
+	}
+	if ev.hidden && ev.redacted != "" {
+		dst = append(dst, runnel.Delta{Seal: &runnel.Seal{Redacted: ev.redacted}})
+	}
 	if ev.typ == "content_block_start" {
 		d.inCall = ev.call
 	}
@@ -116,8 +124,13 @@ func (ev *event) content(s *jsonscan.Scanner) {
 			ev.thinking = s.String()
 		case "partial_json":
 			ev.partial = s.String()
+		case "signature":
+			ev.signature = s.String()
+		case "data":
+			ev.redacted = s.String()
 		case "type":
-			ev.call = string(s.Bytes()) == "tool_use"
+			typ := s.Bytes()
+			ev.call, ev.hidden = string(typ) == "tool_use", string(typ) == "redacted_thinking"
 		case "id":
 			ev.id = s.String()
 		case "name":

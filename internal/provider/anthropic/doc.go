@@ -2,8 +2,8 @@
 //
 // An answer is a message_start, blocks of content, a message_delta with the
 // stop reason and the token counts, and a message_stop. Blocks are text,
-// thinking or tool_use; pings, signatures, redacted thinking and whatever is
-// added later are passed over. A failure in the middle comes as an error event.
+// thinking, redacted or not, or tool_use; pings and whatever is added later are
+// passed over. A failure in the middle comes as an error event.
 //
 // The environment: ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN for a bearer
 // token, and ANTHROPIC_BASE_URL. The settings:

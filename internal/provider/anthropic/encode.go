@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
 
 type request struct {
@@ -29,6 +30,9 @@ type message struct {
 type block struct {
 	Type      string          `json:"type"`
 	Text      string          `json:"text,omitempty"`
+	Thinking  *string         `json:"thinking,omitempty"` // may be empty
+	Signature string          `json:"signature,omitempty"`
+	Data      string          `json:"data,omitempty"` // of redacted thinking
 	Source    *source         `json:"source,omitempty"`
 	ID        string          `json:"id,omitempty"`
 	Name      string          `json:"name,omitempty"`
@@ -85,7 +89,7 @@ func encode(cfg *Config, p *runnel.Prompt) ([]byte, error) {
 		return nil, runnel.Errorf(runnel.Invalid, "the prompt has a part that is not JSON").
 			Because(fmt.Errorf("anthropic: encode prompt: %w", err))
 	}
-	return body, nil
+	return upstream.Merge(body, p.Extra)
 }
 
 // encodeParts returns the blocks of a message. The API wants tool results
@@ -104,6 +108,10 @@ func encodeParts(parts []runnel.Part) []block {
 				input = json.RawMessage("{}")
 			}
 			rest = append(rest, block{Type: "tool_use", ID: p.ToolCall.ID, Name: p.ToolCall.Name, Input: input})
+		case p.Reasoning != nil && p.Reasoning.Redacted != "":
+			rest = append(rest, block{Type: "redacted_thinking", Data: p.Reasoning.Redacted})
+		case p.Reasoning != nil && p.Reasoning.Signature != "": // no other is taken back
+			rest = append(rest, block{Type: "thinking", Thinking: &p.Reasoning.Text, Signature: p.Reasoning.Signature})
 		case p.Image != nil && p.Image.URL != "":
 			rest = append(rest, block{Type: "image", Source: &source{Type: "url", URL: p.Image.URL}})
 		case p.Image != nil:

@@ -70,7 +70,7 @@ data: {"type":"message_delta","delta":{"stop_reason":"STOP","stop_sequence":null
 func TestRecorded(t *testing.T) {
 	t.Parallel()
 	want := providertest.Answer{
-		Reasoning: []string{"hm"}, Text: []string{"Good day"},
+		Reasoning: []string{"hm"}, Seals: []runnel.Seal{{Signature: "EqQB"}, {Redacted: "EmwK"}}, Text: []string{"Good day"},
 		Tools: []providertest.ToolCall{{ID: "t", Name: "f", Input: []string{"{}"}}},
 	}
 	for word, reason := range map[string]runnel.StopReason{

@@ -98,6 +98,12 @@ func (a *answer) reasoning(s string) {
 	}
 }
 
+func (a *answer) seal(s runnel.Seal) {
+	if s.Len() > 0 {
+		a.deltas = append(a.deltas, runnel.Delta{Seal: &s})
+	}
+}
+
 // calls reports whether a block is known to hold a tool call.
 func (a *answer) calls(block int) bool {
 	return slices.ContainsFunc(a.tools, func(t toolBlock) bool { return t.index == block })

@@ -35,6 +35,9 @@ type claudeMessage struct {
 type claudeBlock struct {
 	Type      string          `json:"type"`
 	Text      string          `json:"text,omitempty"`
+	Thinking  *string         `json:"thinking,omitempty"` // may be empty
+	Signature string          `json:"signature,omitempty"`
+	Data      string          `json:"data,omitempty"` // of redacted thinking
 	Source    *claudeSource   `json:"source,omitempty"`
 	ID        string          `json:"id,omitempty"`
 	Name      string          `json:"name,omitempty"`
@@ -76,12 +79,12 @@ func claudeRequest(p *runnel.Prompt) (any, error) {
 	for _, m := range p.Messages {
 		out := claudeMessage{Role: m.Role}
 		for _, part := range m.Parts {
-			if part == (runnel.Part{}) {
-				continue // an empty text is refused
-			}
 			block, err := newClaudeBlock(part)
 			if err != nil {
 				return nil, err
+			}
+			if block.Type == "text" && block.Text == "" {
+				continue // it is refused
 			}
 			out.Content = append(out.Content, block)
 		}
@@ -105,6 +108,10 @@ func newClaudeBlock(part runnel.Part) (claudeBlock, error) {
 			return claudeBlock{}, errImageURL()
 		}
 		return claudeBlock{Type: "image", Source: &claudeSource{Type: "base64", MediaType: part.Image.MediaType, Data: part.Image.Data}}, nil
+	case part.Reasoning != nil && part.Reasoning.Redacted != "":
+		return claudeBlock{Type: "redacted_thinking", Data: part.Reasoning.Redacted}, nil
+	case part.Reasoning != nil && part.Reasoning.Signature != "": // no other is taken back
+		return claudeBlock{Type: "thinking", Thinking: &part.Reasoning.Text, Signature: part.Reasoning.Signature}, nil
 	case part.ToolCall != nil:
 		c := part.ToolCall
 		return claudeBlock{Type: "tool_use", ID: c.ID, Name: c.Name, Input: orEmpty(c.Input)}, nil
@@ -158,8 +165,10 @@ func (ev *claudeEvent) readInner(s *jsonscan.Scanner) {
 		switch string(key) {
 		case "type":
 			ev.inner = s.String()
-		case "text", "thinking", "partial_json":
-			ev.text = s.String()
+		case "text", "thinking", "partial_json", "signature", "data":
+			if text := s.String(); text != "" {
+				ev.text = text
+			}
 		case "id":
 			ev.id = s.String()
 		case "name":
@@ -180,6 +189,8 @@ func (ev *claudeEvent) apply(a *answer) {
 			a.text(ev.text)
 		case "thinking":
 			a.reasoning(ev.text)
+		case "redacted_thinking":
+			a.seal(runnel.Seal{Redacted: ev.text})
 		}
 	case "content_block_delta":
 		switch ev.inner {
@@ -187,6 +198,8 @@ func (ev *claudeEvent) apply(a *answer) {
 			a.text(ev.text)
 		case "thinking_delta":
 			a.reasoning(ev.text)
+		case "signature_delta":
+			a.seal(runnel.Seal{Signature: ev.text})
 		case "input_json_delta":
 			a.toolInput(ev.block, ev.text)
 		}

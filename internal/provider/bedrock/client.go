@@ -17,6 +17,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/eventstream"
+	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
 
 // A Provider is one model on Bedrock.
@@ -96,6 +97,11 @@ func (p *Provider) call(ctx context.Context, prompt *runnel.Prompt) (resp *http.
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, "", runnel.Errorf(runnel.Invalid, "the prompt holds something that is not JSON").Because(err)
+	}
+	if p.family == &claude { // Converse has a place of its own for them
+		if body, err = upstream.Merge(body, prompt.Extra); err != nil {
+			return nil, "", err
+		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url.String(), bytes.NewReader(body))
 	if err != nil {

@@ -21,6 +21,7 @@ type converseBody struct {
 	System        []converseBlock   `json:"system,omitempty"`
 	Config        converseConfig    `json:"inferenceConfig,omitzero"`
 	Tools         *converseTools    `json:"toolConfig,omitempty"`
+	Extra         json.RawMessage   `json:"additionalModelRequestFields,omitempty"` // not Nova
 }
 
 type converseConfig struct {
@@ -44,8 +45,32 @@ type converseMessage struct {
 type converseBlock struct {
 	Text       string              `json:"text,omitempty"`
 	Image      *converseImage      `json:"image,omitempty"`
+	Reasoning  *converseReasoning  `json:"reasoningContent,omitempty"`
 	ToolUse    *converseToolUse    `json:"toolUse,omitempty"`
 	ToolResult *converseToolResult `json:"toolResult,omitempty"`
+}
+
+type converseReasoning struct {
+	Text *struct {
+		Text      string `json:"text"`
+		Signature string `json:"signature"`
+	} `json:"reasoningText,omitempty"`
+	Redacted string `json:"redactedContent,omitempty"` // base64
+}
+
+func newConverseReasoning(r *runnel.Reasoning) *converseReasoning {
+	switch out := new(converseReasoning); {
+	case r.Redacted != "":
+		out.Redacted = r.Redacted
+		return out
+	case r.Signature != "":
+		out.Text = &struct {
+			Text      string `json:"text"`
+			Signature string `json:"signature"`
+		}{r.Text, r.Signature}
+		return out
+	}
+	return nil // no other is taken back
 }
 
 type converseImage struct {
@@ -90,6 +115,7 @@ type converseTool struct {
 func converseRequest(p *runnel.Prompt) (any, error) {
 	b := &converseBody{
 		Config: converseConfig{MaxTokens: p.MaxTokens, Temperature: p.Temperature, TopP: p.TopP, StopSequences: p.Stop},
+		Extra:  p.Extra,
 	}
 	if p.System != "" {
 		b.System = []converseBlock{{Text: p.System}}
@@ -118,8 +144,9 @@ func novaRequest(p *runnel.Prompt) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.(*converseBody).SchemaVersion = "messages-v1"
-	return b, nil
+	nova := b.(*converseBody)
+	nova.SchemaVersion, nova.Extra = "messages-v1", nil
+	return nova, nil
 }
 
 func newConverseBlock(part runnel.Part) (converseBlock, error) {
@@ -127,6 +154,8 @@ func newConverseBlock(part runnel.Part) (converseBlock, error) {
 	case part.Image != nil:
 		image, err := newConverseImage(part.Image)
 		return converseBlock{Image: image}, err
+	case part.Reasoning != nil:
+		return converseBlock{Reasoning: newConverseReasoning(part.Reasoning)}, nil
 	case part.ToolCall != nil:
 		c := part.ToolCall
 		return converseBlock{ToolUse: &converseToolUse{ID: c.ID, Name: c.Name, Input: orEmpty(c.Input)}}, nil
@@ -251,6 +280,7 @@ func decodeNova(a *answer, _ string, s *jsonscan.Scanner) {
 type converseDelta struct {
 	block                  int
 	text, reasoning, input string
+	seal                   runnel.Seal
 	toolStarts             bool
 	toolID, toolName       string
 }
@@ -275,6 +305,7 @@ func decodeConverseBlock(a *answer, event string, s *jsonscan.Scanner) {
 	default:
 		a.text(d.text)
 		a.reasoning(d.reasoning)
+		a.seal(d.seal)
 		a.toolInput(d.block, d.input)
 	}
 }
@@ -296,10 +327,15 @@ func (d *converseDelta) read(s *jsonscan.Scanner) {
 					d.input = s.String()
 				}
 			}
-		case "reasoningContent": // its signature has nowhere to go
+		case "reasoningContent":
 			for key := range s.Object() {
-				if string(key) == "text" {
+				switch string(key) {
+				case "text":
 					d.reasoning = s.String()
+				case "signature":
+					d.seal.Signature = s.String()
+				case "redactedContent":
+					d.seal.Redacted = s.String()
 				}
 			}
 		}

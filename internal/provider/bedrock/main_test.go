@@ -105,6 +105,7 @@ func (c *canned) Do(r *http.Request) (*http.Response, error) {
 // result is all that a model said.
 type result struct {
 	Text, Reasoning string
+	Seals           []runnel.Seal
 	Tools           []runnel.ToolDelta
 	Deltas          int
 	End             *runnel.End
@@ -120,6 +121,9 @@ func generate(ctx context.Context, p runnel.Provider, prompt runnel.Prompt) (r r
 		r.Deltas++
 		r.Text += d.Text
 		r.Reasoning += d.Reasoning
+		if d.Seal != nil {
+			r.Seals = append(r.Seals, *d.Seal)
+		}
 		if d.Tool != nil {
 			r.Tools = append(r.Tools, *d.Tool)
 		}

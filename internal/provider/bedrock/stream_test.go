@@ -53,6 +53,8 @@ func TestStreams(t *testing.T) {
 			contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"hmm"}}}
 			contentBlockDelta {"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"c2ln"}}}
 			contentBlockStop {"contentBlockIndex":0}
+			contentBlockDelta {"contentBlockIndex":7,"delta":{"reasoningContent":{"redactedContent":"aGlk"}}}
+			contentBlockStop {"contentBlockIndex":7}
 			contentBlockDelta {"delta":{"text":"Let me look."},"contentBlockIndex":1,"p":"abcdef"}
 			contentBlockStop {"contentBlockIndex":1}
 			contentBlockStart {"contentBlockIndex":2,"start":{"toolUse":{"toolUseId":"t1","name":"look"}}}
@@ -66,7 +68,7 @@ func TestStreams(t *testing.T) {
 			messageStop {"stopReason":"tool_use"}
 			metadata {"usage":{"inputTokens":5,"outputTokens":6,"totalTokens":11,"cacheReadInputTokens":2,"cacheWriteInputTokens":3},"metrics":{"latencyMs":1}}`,
 			result{
-				Text: "Let me look.", Reasoning: "hmm",
+				Text: "Let me look.", Reasoning: "hmm", Seals: []runnel.Seal{{Signature: "c2ln"}, {Redacted: "aGlk"}},
 				Tools: []runnel.ToolDelta{
 					{ID: "t1", Name: "look"}, {Input: `{"a":`}, {Input: "1}"},
 					{Index: 1, ID: "t2", Name: "now"}, {Index: 1, Input: "{}"},
@@ -91,6 +93,8 @@ func TestStreams(t *testing.T) {
 			{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}
 			{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hmm"}}
 			{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"xyz"}}
+			{"type":"content_block_start","index":7,"content_block":{"type":"redacted_thinking","data":"aGlk"}}
+			{"type":"content_block_stop","index":7}
 			{"type":"content_block_stop","index":0}
 			{"type":"ping"}
 			{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}
@@ -103,7 +107,7 @@ func TestStreams(t *testing.T) {
 			{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":10}}
 			{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":14,"outputTokenCount":10,"invocationLatency":1,"firstByteLatency":1}}`,
 			result{
-				Text: "Okay", Reasoning: "hmm",
+				Text: "Okay", Reasoning: "hmm", Seals: []runnel.Seal{{Signature: "xyz"}, {Redacted: "aGlk"}},
 				Tools: []runnel.ToolDelta{{ID: "t1", Name: "look"}, {Input: "{}"}},
 				End:   &runnel.End{StopReason: runnel.ToolUse, Model: "claude-3", Usage: &runnel.Usage{InputTokens: 14, OutputTokens: 10, CacheReadTokens: 7}},
 			},

@@ -62,6 +62,7 @@ func everything() runnel.Prompt {
 		{Name: "weather", Description: "Tells the weather.", Schema: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string"}}}`)},
 	}
 	p.ToolChoice = runnel.ToolChoice{Mode: "tool", Name: "weather"}
+	p.Extra = json.RawMessage(`{"top_k":5}`)
 	p.Messages = []runnel.Message{
 		{Role: runnel.User, Parts: []runnel.Part{
 			{Text: "What is this, "}, {Text: "and how is the weather?"},
@@ -69,6 +70,9 @@ func everything() runnel.Prompt {
 		}},
 		{Role: runnel.Assistant, Parts: []runnel.Part{
 			{Text: "Let me see."},
+			{Reasoning: &runnel.Reasoning{Text: "The weather, then.", Seal: runnel.Seal{Signature: "c2ln"}}},
+			{Reasoning: &runnel.Reasoning{Seal: runnel.Seal{Redacted: "aGlk"}}},
+			{Reasoning: &runnel.Reasoning{Text: "Nobody has sealed this."}}, // and nobody takes it
 			{ToolCall: &runnel.ToolCall{ID: "call_1", Name: "weather", Input: json.RawMessage(`{"city":"Oslo"}`)}},
 		}},
 		{Role: runnel.User, Parts: []runnel.Part{

@@ -34,6 +34,8 @@ func collect(parent context.Context, t *testing.T, p runnel.Provider, prompt run
 			got.Text = append(got.Text, d.Text)
 		case d.Reasoning != "":
 			got.Reasoning = append(got.Reasoning, d.Reasoning)
+		case d.Seal != nil:
+			got.Seals = append(got.Seals, *d.Seal)
 		case d.Tool != nil:
 			got.Tools = appendTool(t, got.Tools, d.Tool)
 		}
@@ -57,7 +59,7 @@ func collect(parent context.Context, t *testing.T, p runnel.Provider, prompt run
 func checkDelta(t *testing.T, d runnel.Delta) {
 	t.Helper()
 	set := 0
-	for _, is := range []bool{d.Text != "", d.Reasoning != "", d.Tool != nil, d.Progress != "", d.End != nil} {
+	for _, is := range []bool{d.Text != "", d.Reasoning != "", d.Seal.Len() > 0, d.Tool != nil, d.Progress != "", d.End != nil} {
 		if is {
 			set++
 		}

@@ -54,6 +54,7 @@ type Vendor struct {
 // An Answer is what the server says. Each string is a fragment.
 type Answer struct {
 	Reasoning []string
+	Seals     []runnel.Seal
 	Text      []string
 	Tools     []ToolCall
 	Stop      runnel.StopReason // EndTurn, MaxTokens, ToolUse or Filtered

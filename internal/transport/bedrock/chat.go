@@ -183,6 +183,8 @@ func (f chatForm) open(s *stream, b *block) {
 	}
 }
 
+func (f chatForm) sign(*stream, *block) {}
+
 func (f chatForm) piece(s *stream, b *block, text string) {
 	member := `"content":`
 	switch b.kind {

@@ -33,6 +33,25 @@ type claudeRequest struct {
 		Type string `json:"type"`
 		Name string `json:"name"`
 	} `json:"tool_choice"`
+
+	// Members that go on to a vendor as they are.
+	Thinking json.RawMessage `json:"thinking"`
+	TopK     json.RawMessage `json:"top_k"`
+}
+
+// extra returns what only the vendor knows; nil for nothing.
+func (b *claudeRequest) extra() json.RawMessage {
+	members := map[string]json.RawMessage{}
+	for name, member := range map[string]json.RawMessage{"thinking": b.Thinking, "top_k": b.TopK} {
+		if given(member) {
+			members[name] = member
+		}
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	extra, _ := json.Marshal(members) // they have been decoded
+	return extra
 }
 
 // claudeContent is a string or a list of blocks.
@@ -62,6 +81,9 @@ type claudeBlock struct {
 	Input     json.RawMessage `json:"input"`
 	ToolUseID string          `json:"tool_use_id"`
 	Content   claudeContent   `json:"content"`
+	Thinking  string          `json:"thinking"`
+	Signature string          `json:"signature"`
+	Data      string          `json:"data"`
 	IsError   bool            `json:"is_error"`
 }
 
@@ -70,7 +92,7 @@ func readClaude(data []byte) (p runnel.Prompt, err error) {
 	if err := decode(data, &b); err != nil {
 		return p, err
 	}
-	p = runnel.Prompt{MaxTokens: b.MaxTokens, Temperature: b.Temperature, TopP: b.TopP, Stop: b.StopSequences}
+	p = runnel.Prompt{MaxTokens: b.MaxTokens, Temperature: b.Temperature, TopP: b.TopP, Stop: b.StopSequences, Extra: b.extra()}
 	if p.System, err = b.System.text("\n\n"); err != nil {
 		return p, err
 	}
@@ -133,8 +155,10 @@ func (b *claudeBlock) appendTo(parts []runnel.Part) ([]runnel.Part, error) {
 	case "tool_result":
 		text, err := b.Content.text("\n")
 		return append(parts, runnel.Part{ToolResult: &runnel.ToolResult{ID: b.ToolUseID, Content: text, Failed: b.IsError}}), err
-	case "thinking", "redacted_thinking":
-		return parts, nil
+	case "thinking":
+		return append(parts, sealed(b.Thinking, runnel.Seal{Signature: b.Signature})...), nil
+	case "redacted_thinking":
+		return append(parts, sealed("", runnel.Seal{Redacted: b.Data})...), nil
 	}
 	return parts, runnel.Errorf(runnel.Invalid, "content of type %.40q is not supported; text, image, tool_use and tool_result are", b.Type)
 }
@@ -167,6 +191,10 @@ func (f claudeForm) open(s *stream, b *block) {
 		s.json = append(s.json, `,"content_block":{"type":"text","text":""}}`...)
 	case reasoningBlock:
 		s.json = append(s.json, `,"content_block":{"type":"thinking","thinking":"","signature":""}}`...)
+	case redactedBlock:
+		s.json = append(s.json, `,"content_block":{"type":"redacted_thinking","data":`...)
+		s.json = wire.AppendString(s.json, b.seal)
+		s.json = append(s.json, `}}`...)
 	case toolBlock:
 		s.json = append(s.json, `,"content_block":{"type":"tool_use","id":`...)
 		s.json = wire.AppendString(s.json, b.id)
@@ -188,6 +216,14 @@ func (f claudeForm) piece(s *stream, b *block, text string) {
 		s.json = append(s.json, `,"delta":{"type":"input_json_delta","partial_json":`...)
 	}
 	s.json = wire.AppendString(s.json, text)
+	s.json = append(s.json, `}}`...)
+	s.frame("")
+}
+
+func (f claudeForm) sign(s *stream, b *block) {
+	f.about(s, "content_block_delta", b)
+	s.json = append(s.json, `,"delta":{"type":"signature_delta","signature":`...)
+	s.json = wire.AppendString(s.json, b.seal)
 	s.json = append(s.json, `}}`...)
 	s.frame("")
 }
@@ -236,7 +272,9 @@ func (f claudeForm) whole(r *result) any {
 		case textBlock:
 			content = append(content, map[string]string{"type": "text", "text": string(b.data)})
 		case reasoningBlock:
-			content = append(content, map[string]string{"type": "thinking", "thinking": string(b.data), "signature": ""})
+			content = append(content, map[string]string{"type": "thinking", "thinking": string(b.data), "signature": b.seal})
+		case redactedBlock:
+			content = append(content, map[string]string{"type": "redacted_thinking", "data": b.seal})
 		case toolBlock:
 			content = append(content, map[string]any{"type": "tool_use", "id": b.id, "name": b.name, "input": b.input()})
 		}

@@ -34,9 +34,25 @@ type converseRequest struct {
 			} `json:"tool"`
 		} `json:"toolChoice"`
 	} `json:"toolConfig"`
-	Metadata  map[string]string `json:"requestMetadata"`
-	Guardrail json.RawMessage   `json:"guardrailConfig"`
-	Output    json.RawMessage   `json:"outputConfig"`
+	Metadata map[string]string `json:"requestMetadata"`
+	Extra    json.RawMessage   `json:"additionalModelRequestFields"`
+	// These would change what is answered.
+	Guardrail json.RawMessage `json:"guardrailConfig"`
+	Output    json.RawMessage `json:"outputConfig"`
+	Variables json.RawMessage `json:"promptVariables"`
+}
+
+// refused returns the error for a member that cannot be obeyed.
+func (b *converseRequest) refused() error {
+	for name, member := range map[string]json.RawMessage{"guardrailConfig": b.Guardrail, "outputConfig": b.Output, "promptVariables": b.Variables} {
+		if given(member) {
+			return runnel.Errorf(runnel.Invalid, "the member %q is not supported", name)
+		}
+	}
+	if given(b.Extra) && b.Extra[0] != '{' {
+		return runnel.Errorf(runnel.Invalid, `the member "additionalModelRequestFields" must be an object`)
+	}
+	return nil
 }
 
 type converseMessage struct {
@@ -55,7 +71,13 @@ type converseBlock struct {
 		Content []converseBlock `json:"content"`
 		Status  string          `json:"status"`
 	} `json:"toolResult"`
-	Reasoning  json.RawMessage `json:"reasoningContent"`
+	Reasoning *struct {
+		Text struct {
+			Text      string `json:"text"`
+			Signature string `json:"signature"`
+		} `json:"reasoningText"`
+		Redacted string `json:"redactedContent"`
+	} `json:"reasoningContent"`
 	CachePoint json.RawMessage `json:"cachePoint"`
 	Guard      *struct {
 		Text *struct {
@@ -65,6 +87,27 @@ type converseBlock struct {
 	Citations *struct {
 		Content []converseBlock `json:"content"`
 	} `json:"citationsContent"`
+
+	// These are known by name only.
+	Document     json.RawMessage `json:"document"`
+	Video        json.RawMessage `json:"video"`
+	Audio        json.RawMessage `json:"audio"`
+	SearchResult json.RawMessage `json:"searchResult"`
+}
+
+// kind names a block that is not supported, if it is a known one.
+func (b *converseBlock) kind() string {
+	for name, member := range map[string]json.RawMessage{
+		"document": b.Document, "video": b.Video, "audio": b.Audio, "searchResult": b.SearchResult,
+	} {
+		if given(member) {
+			return " with " + strconv.Quote(name)
+		}
+	}
+	if b.Image != nil {
+		return ` with "image"` // where only text may stand
+	}
+	return ""
 }
 
 type converseImage struct {
@@ -115,15 +158,15 @@ func readConversePrompt(data []byte) (p runnel.Prompt, err error) {
 	if err := decode(data, &b); err != nil {
 		return p, err
 	}
-	if given(b.Guardrail) {
-		return p, runnel.Errorf(runnel.Invalid, "guardrails are not supported")
-	}
-	if given(b.Output) {
-		return p, runnel.Errorf(runnel.Invalid, "structured output (outputConfig) is not supported")
+	if err := b.refused(); err != nil {
+		return p, err
 	}
 	c := &b.Config
 	p = runnel.Prompt{
 		MaxTokens: max(c.MaxTokens, c.MaxNewTokens), Temperature: c.Temperature, TopP: c.TopP, Stop: c.StopSequences, Metadata: b.Metadata,
+	}
+	if given(b.Extra) {
+		p.Extra = b.Extra
 	}
 	if p.TopP == nil {
 		p.TopP = c.NovaTopP
@@ -206,10 +249,25 @@ func (b *converseBlock) parts() ([]runnel.Part, error) {
 	case b.Citations != nil:
 		text, err := blocksText(b.Citations.Content, "")
 		return []runnel.Part{{Text: text}}, err
-	case given(b.Reasoning), given(b.CachePoint):
+	case b.Reasoning != nil:
+		r := b.Reasoning
+		return sealed(r.Text.Text, runnel.Seal{Signature: r.Text.Signature, Redacted: r.Redacted}), nil
+	case given(b.CachePoint):
 		return nil, nil
 	}
-	return nil, runnel.Errorf(runnel.Invalid, "a content block is of a kind that is not supported; text, image, toolUse and toolResult are")
+	return nil, runnel.Errorf(runnel.Invalid, "a content block%s is not supported; text, image, toolUse, toolResult and reasoningContent are", b.kind())
+}
+
+// sealed returns a block of reasoning; nothing for one without a seal, which would
+// be of no use to anybody.
+func sealed(text string, seal runnel.Seal) []runnel.Part {
+	if seal.Redacted != "" {
+		text, seal.Signature = "", ""
+	}
+	if seal.Len() == 0 {
+		return nil
+	}
+	return []runnel.Part{{Reasoning: &runnel.Reasoning{Text: text, Seal: seal}}}
 }
 
 // blocksText joins blocks that may have nothing but text and JSON.
@@ -227,7 +285,7 @@ func blocksText(blocks []converseBlock, between string) (string, error) {
 			texts = append(texts, b.Guard.Text.Text)
 		case given(b.CachePoint):
 		default:
-			return "", runnel.Errorf(runnel.Invalid, "only text can stand in a system prompt, and only text and JSON in a tool's result")
+			return "", runnel.Errorf(runnel.Invalid, "a block%s is not supported there: only text can stand in a system prompt, and only text and JSON in a tool's result", b.kind())
 		}
 	}
 	return strings.Join(texts, between), nil
@@ -288,9 +346,28 @@ func (f converseForm) begin(s *stream) {
 }
 
 func (f converseForm) open(s *stream, b *block) {
-	if b.kind != toolBlock {
-		return // only those are announced
+	switch b.kind {
+	case redactedBlock:
+		f.reasoning(s, b, "redactedContent", b.seal)
+	case toolBlock: // only those are announced
+		f.announce(s, b)
 	}
+}
+
+// reasoning sends a piece of reasoning other than its text.
+func (f converseForm) reasoning(s *stream, b *block, member, value string) {
+	f.about(s, "contentBlockDelta", b)
+	s.json = append(s.json, `,"delta":{"reasoningContent":{"`...)
+	s.json = append(s.json, member...)
+	s.json = append(s.json, `":`...)
+	s.json = wire.AppendString(s.json, value)
+	s.json = append(s.json, `}}}`...)
+	f.send(s, "contentBlockDelta")
+}
+
+func (f converseForm) sign(s *stream, b *block) { f.reasoning(s, b, "signature", b.seal) }
+
+func (f converseForm) announce(s *stream, b *block) {
 	f.about(s, "contentBlockStart", b)
 	s.json = append(s.json, `,"start":{"toolUse":{"toolUseId":`...)
 	s.json = wire.AppendString(s.json, b.id)
@@ -365,7 +442,13 @@ func (f converseForm) whole(r *result) any {
 		case textBlock:
 			content = append(content, map[string]string{"text": string(b.data)})
 		case reasoningBlock:
-			content = append(content, map[string]any{"reasoningContent": map[string]any{"reasoningText": map[string]string{"text": string(b.data)}}})
+			text := map[string]string{"text": string(b.data)}
+			if b.seal != "" {
+				text["signature"] = b.seal
+			}
+			content = append(content, map[string]any{"reasoningContent": map[string]any{"reasoningText": text}})
+		case redactedBlock:
+			content = append(content, map[string]any{"reasoningContent": map[string]string{"redactedContent": b.seal}})
 		case toolBlock:
 			content = append(content, map[string]any{"toolUse": converseCall{b.id, b.name, b.input()}})
 		}

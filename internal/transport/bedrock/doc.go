@@ -29,7 +29,8 @@
 //   - A stopped answer ends with the stop reason end_turn. Counts of tokens that
 //     nobody knows are zero.
 //   - Refused, because the answer would not be what was asked for: guardrails,
-//     structured output, documents, audio and video, and images in the results
-//     of tools. Reasoning of earlier turns is left out. Other members that are
-//     not known are ignored, additionalModelRequestFields among them.
+//     structured output, prompt variables, documents, audio and video, and images
+//     in the results of tools. Other members that are not known are ignored.
+//   - Reasoning that the model's vendor has sealed comes with its seal, and is
+//     taken back with it; other reasoning of earlier turns is left out.
 package bedrock

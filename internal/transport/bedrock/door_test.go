@@ -94,6 +94,69 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// What cannot be obeyed is refused, by its name.
+func TestRefusedMembers(t *testing.T) {
+	t.Parallel()
+	r := start(t, bedrock.Config{})
+	message := func(block string) string { return `{"messages":[{"role":"user","content":[` + block + `]}]}` }
+	for body, want := range map[string]string{
+		`{"guardrailConfig":{"guardrailIdentifier":"g"},` + hello[1:]:                                  "guardrailConfig",
+		`{"outputConfig":{"textFormat":{}},` + hello[1:]:                                               "outputConfig",
+		`{"promptVariables":{"a":{"text":"b"}},` + hello[1:]:                                           "promptVariables",
+		`{"additionalModelRequestFields":[1],` + hello[1:]:                                             "additionalModelRequestFields",
+		message(`{"document":{"name":"d","format":"pdf"}}`):                                            "document",
+		message(`{"video":{"format":"mp4"}}`):                                                          "video",
+		message(`{"toolResult":{"toolUseId":"t","content":[{"image":{"format":"png","source":{}}}]}}`): "image",
+	} {
+		resp := r.post(t, "test/converse", body)
+		said, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != 400 || resp.Header.Get("X-Amzn-Errortype") != "ValidationException" || !strings.Contains(string(said), `\"`+want+`\"`) {
+			t.Errorf("%s: got %d, %s", body, resp.StatusCode, said)
+		}
+	}
+}
+
+// A model that thinks between its calls gets all of it back: what the door hands
+// out and takes in again, in both forms that know of it.
+func TestSealsComeBack(t *testing.T) {
+	t.Parallel()
+	r := start(t, bedrock.Config{})
+	think := func(text, signature string) []runnel.Delta {
+		return []runnel.Delta{{Reasoning: text}, {Seal: &runnel.Seal{Signature: signature}}}
+	}
+	said := append(append(think("one", "s1"), think("two", "s2")...), text("so"), runnel.Delta{Seal: &runnel.Seal{Signature: "s3"}}, ends(runnel.EndTurn))
+	want := []runnel.Part{
+		{Reasoning: &runnel.Reasoning{Text: "one", Seal: runnel.Seal{Signature: "s1"}}}, {Reasoning: &runnel.Reasoning{Text: "two", Seal: runnel.Seal{Signature: "s2"}}},
+		{Text: "so"}, {Reasoning: &runnel.Reasoning{Seal: runnel.Seal{Signature: "s3"}}},
+	}
+	for path, content := range map[string]func(map[string]any) any{
+		"test/converse": func(v map[string]any) any { return v["output"].(map[string]any)["message"].(map[string]any)["content"] },
+		"anthropic.claude-sonnet-4-20250514-v1:0/invoke": func(v map[string]any) any { return v["content"] },
+	} {
+		r.says(said...)
+		const first = `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}`
+		resp := r.post(t, path, first+`],"max_tokens":9,"thinking":{"type":"enabled"},"top_k":5}`)
+		var v map[string]any
+		if err := json.NewDecoder(resp.Body).Decode(&v); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: got %d, %v, %v", path, resp.StatusCode, v, err)
+		}
+		asked := <-r.asked
+		if extra := string(asked.Extra); strings.HasPrefix(path, "anthropic") && extra != `{"thinking":{"type":"enabled"},"top_k":5}` {
+			t.Errorf("%s: the model was asked with %s", path, extra)
+		}
+		back, err := json.Marshal(content(v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.says(ends(runnel.EndTurn))
+		r.post(t, path, first+`,{"role":"assistant","content":`+string(back)+`},{"role":"user","content":[{"type":"text","text":"Go on"}]}],"max_tokens":9}`)
+		asked = <-r.asked
+		if diff := cmp.Diff(want, asked.Messages[1].Parts); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
 // A fragment of a call whose block has ended would be lost to clients.
 func TestMixedCalls(t *testing.T) {
 	t.Parallel()

@@ -81,7 +81,7 @@ func ends(reason runnel.StopReason) runnel.Delta {
 // all is an answer with everything in it. Nothing of it can be joined on the way.
 func all() []runnel.Delta {
 	return []runnel.Delta{
-		{Reasoning: "hm"}, text("Hello \"wörld\""),
+		{Reasoning: "hm"}, {Seal: &runnel.Seal{Signature: "c2ln"}}, {Seal: &runnel.Seal{Redacted: "aGlk"}}, text("Hello \"wörld\""),
 		{Tool: &runnel.ToolDelta{ID: "call_1", Name: "add", Input: `{"a":1}`}}, {Tool: &runnel.ToolDelta{Index: 1, ID: "call_2", Name: "now"}},
 		ends(runnel.ToolUse),
 	}

@@ -34,6 +34,11 @@ func (r *result) add(pieces []answer.Piece) {
 			r.say(block{kind: textBlock}, p.Text)
 		case p.Reasoning != "":
 			r.say(block{kind: reasoningBlock}, p.Reasoning)
+		case p.Seal != nil && p.Seal.Redacted != "":
+			r.blocks = append(r.blocks, said{block: block{kind: redactedBlock, seal: p.Seal.Redacted}})
+		case p.Seal != nil:
+			r.say(block{kind: reasoningBlock}, "")
+			r.blocks[len(r.blocks)-1].seal = p.Seal.Signature
 		case p.Tool != nil:
 			r.say(block{kind: toolBlock, call: p.Tool.Index, id: p.Tool.ID, name: p.Tool.Name}, p.Tool.Input)
 		case p.End != nil:
@@ -49,7 +54,7 @@ func (r *result) say(b block, text string) {
 		for at >= 0 && (r.blocks[at].kind != toolBlock || r.blocks[at].call != b.call) {
 			at--
 		}
-	} else if at >= 0 && r.blocks[at].kind != b.kind {
+	} else if at >= 0 && (r.blocks[at].kind != b.kind || r.blocks[at].seal != "") {
 		at = -1
 	}
 	if at < 0 {

@@ -30,9 +30,16 @@ func conversation() *bedrockruntime.ConverseInput {
 				&types.ContentBlockMemberText{Value: "What is this?"},
 				&types.ContentBlockMemberImage{Value: types.ImageBlock{Format: types.ImageFormatPng, Source: &types.ImageSourceMemberBytes{Value: []byte("pixels")}}},
 			}},
-			{Role: types.ConversationRoleAssistant, Content: block(&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{
-				ToolUseId: aws.String("t1"), Name: aws.String("look"), Input: document.NewLazyDocument(map[string]any{"x": 1}),
-			}})},
+			{Role: types.ConversationRoleAssistant, Content: []types.ContentBlock{
+				&types.ContentBlockMemberReasoningContent{Value: &types.ReasoningContentBlockMemberReasoningText{Value: types.ReasoningTextBlock{
+					Text: aws.String("hm"), Signature: aws.String("c2ln"),
+				}}},
+				&types.ContentBlockMemberReasoningContent{Value: &types.ReasoningContentBlockMemberRedactedContent{Value: []byte("hid")}},
+				&types.ContentBlockMemberReasoningContent{Value: &types.ReasoningContentBlockMemberReasoningText{Value: types.ReasoningTextBlock{Text: aws.String("unsigned")}}},
+				&types.ContentBlockMemberToolUse{Value: types.ToolUseBlock{
+					ToolUseId: aws.String("t1"), Name: aws.String("look"), Input: document.NewLazyDocument(map[string]any{"x": 1}),
+				}},
+			}},
 			{Role: types.ConversationRoleUser, Content: block(&types.ContentBlockMemberToolResult{Value: types.ToolResultBlock{
 				ToolUseId: aws.String("t1"), Status: types.ToolResultStatusError,
 				Content: []types.ToolResultContentBlock{
@@ -49,7 +56,8 @@ func conversation() *bedrockruntime.ConverseInput {
 			}}},
 			ToolChoice: &types.ToolChoiceMemberTool{Value: types.SpecificToolChoice{Name: aws.String("look")}},
 		},
-		RequestMetadata: map[string]string{"session": "mine"},
+		AdditionalModelRequestFields: document.NewLazyDocument(map[string]any{"thinking": map[string]any{"type": "enabled"}}),
+		RequestMetadata:              map[string]string{"session": "mine"},
 	}
 }
 
@@ -69,19 +77,25 @@ func TestSDK(t *testing.T) {
 		Session: "mine", Model: "test", System: "Be brief.", MaxTokens: 7, Temperature: &half, Stop: []string{"END"},
 		Messages: []runnel.Message{
 			{Role: runnel.User, Parts: []runnel.Part{{Text: "What is this?"}, {Image: &runnel.Image{MediaType: "image/png", Data: []byte("pixels")}}}},
-			{Role: runnel.Assistant, Parts: []runnel.Part{{ToolCall: &runnel.ToolCall{ID: "t1", Name: "look", Input: json.RawMessage(`{"x":1}`)}}}},
+			{Role: runnel.Assistant, Parts: []runnel.Part{
+				{Reasoning: &runnel.Reasoning{Text: "hm", Seal: runnel.Seal{Signature: "c2ln"}}}, {Reasoning: &runnel.Reasoning{Seal: runnel.Seal{Redacted: "aGlk"}}},
+				{ToolCall: &runnel.ToolCall{ID: "t1", Name: "look", Input: json.RawMessage(`{"x":1}`)}},
+			}},
 			{Role: runnel.User, Parts: []runnel.Part{{ToolResult: &runnel.ToolResult{ID: "t1", Content: "dark\n{\"a\":true}", Failed: true}}}},
 		},
 		Tools:      []runnel.Tool{{Name: "look", Description: "Looks.", Schema: json.RawMessage(`{"type":"object"}`)}},
 		ToolChoice: runnel.ToolChoice{Mode: "tool", Name: "look"}, Metadata: map[string]string{"session": "mine"},
+		Extra: json.RawMessage(`{"thinking":{"type":"enabled"}}`),
 	}
 	asked.Generation, asked.AcceptedAt, asked.Cursor = "", want.AcceptedAt, want.Cursor
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("the model was asked (-want +got):\n%s", diff)
 	}
 	m := out.Output.(*types.ConverseOutputMemberMessage).Value
-	if len(m.Content) != 4 || m.Content[1].(*types.ContentBlockMemberText).Value != "Hello \"wörld\"" ||
-		*m.Content[2].(*types.ContentBlockMemberToolUse).Value.Name != "add" || out.StopReason != types.StopReasonToolUse || *out.Usage.TotalTokens != 8 {
+	if len(m.Content) != 5 || m.Content[2].(*types.ContentBlockMemberText).Value != "Hello \"wörld\"" ||
+		*m.Content[0].(*types.ContentBlockMemberReasoningContent).Value.(*types.ReasoningContentBlockMemberReasoningText).Value.Signature != "c2ln" ||
+		string(m.Content[1].(*types.ContentBlockMemberReasoningContent).Value.(*types.ReasoningContentBlockMemberRedactedContent).Value) != "hid" ||
+		*m.Content[3].(*types.ContentBlockMemberToolUse).Value.Name != "add" || out.StopReason != types.StopReasonToolUse || *out.Usage.TotalTokens != 8 {
 		t.Errorf("got %+v, %s, %+v", m, out.StopReason, out.Usage)
 	}
 
@@ -99,7 +113,7 @@ func TestSDK(t *testing.T) {
 		t.Error(err)
 	}
 	if diff := cmp.Diff([]string{
-		"start", "reasoning hm", "stop", `text Hello "wörld"`, "stop", "tool add", `input {"a":1}`, "stop", "tool now", "stop", "end tool_use", "usage 8",
+		"start", "reasoning hm", "signature c2ln", "stop", "redacted hid", "stop", `text Hello "wörld"`, "stop", "tool add", `input {"a":1}`, "stop", "tool now", "stop", "end tool_use", "usage 8",
 	}, got); diff != "" {
 		t.Errorf("the stream (-want +got):\n%s", diff)
 	}
@@ -117,7 +131,14 @@ func word(ev types.ConverseStreamOutput) string {
 		case *types.ContentBlockDeltaMemberText:
 			return "text " + d.Value
 		case *types.ContentBlockDeltaMemberReasoningContent:
-			return "reasoning " + d.Value.(*types.ReasoningContentBlockDeltaMemberText).Value
+			switch r := d.Value.(type) {
+			case *types.ReasoningContentBlockDeltaMemberText:
+				return "reasoning " + r.Value
+			case *types.ReasoningContentBlockDeltaMemberSignature:
+				return "signature " + r.Value
+			case *types.ReasoningContentBlockDeltaMemberRedactedContent:
+				return "redacted " + string(r.Value)
+			}
 		case *types.ContentBlockDeltaMemberToolUse:
 			return "input " + *d.Value.Input
 		}

@@ -28,6 +28,7 @@ type form interface {
 	begin(s *stream)
 	open(s *stream, b *block)
 	piece(s *stream, b *block, text string) // of what the block holds
+	sign(s *stream, b *block)               // reasoning that is now sealed
 	close(s *stream, b *block)
 	end(s *stream, e ending)
 	whole(r *result) any
@@ -37,6 +38,7 @@ type form interface {
 const (
 	textBlock = iota
 	reasoningBlock
+	redactedBlock // reasoning that nobody may read
 	toolBlock
 )
 
@@ -46,6 +48,7 @@ type block struct {
 	kind     int
 	call     int // index of the tool call
 	id, name string
+	seal     string // of reasoning: what it is signed with, or what is redacted
 }
 
 // An ending is what there is to say at the end.
@@ -127,6 +130,8 @@ func (s *stream) Frame(dst []byte, pieces []answer.Piece) []byte {
 			s.say(textBlock, p.Text)
 		case p.Reasoning != "":
 			s.say(reasoningBlock, p.Reasoning)
+		case p.Seal != nil:
+			s.seal(p.Seal)
 		case p.Tool != nil:
 			s.tool(p.Tool)
 		case p.End != nil:
@@ -153,11 +158,24 @@ func (s *stream) begin() {
 
 // say goes on with a block of the kind, or begins one.
 func (s *stream) say(kind int, text string) {
-	if s.now == nil || s.now.kind != kind {
+	if s.now == nil || s.now.kind != kind || s.now.seal != "" {
 		s.open(block{kind: kind})
 	}
 	s.clock.token()
 	s.form.piece(s, s.now, text)
+}
+
+// seal ends a block of reasoning, which may have no text.
+func (s *stream) seal(seal *runnel.Seal) {
+	if seal.Redacted != "" {
+		s.open(block{kind: redactedBlock, seal: seal.Redacted})
+		return
+	}
+	if s.now == nil || s.now.kind != reasoningBlock || s.now.seal != "" {
+		s.open(block{kind: reasoningBlock})
+	}
+	s.now.seal = seal.Signature
+	s.form.sign(s, s.now)
 }
 
 func (s *stream) tool(t *runnel.ToolDelta) {

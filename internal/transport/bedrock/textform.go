@@ -115,6 +115,8 @@ func (f *textForm) piece(s *stream, b *block, text string) {
 	s.frame("")
 }
 
+func (f *textForm) sign(*stream, *block) {}
+
 func (f *textForm) close(*stream, *block) {}
 
 func (f *textForm) end(s *stream, e ending) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/runnelhq/runnel/internal/peer"
@@ -57,7 +58,10 @@ func FromRequest(r *http.Request) Credentials {
 func FromHandshake(r *http.Request, header map[string]string, target string, body []byte) Credentials {
 	h := make(http.Header, len(header))
 	for name, value := range header {
-		h.Add(name, value)
+		// Apollo's link writes x-api-key twice, once in capitals.
+		if !slices.Contains(h.Values(name), value) {
+			h.Add(name, value)
+		}
 	}
 	inner := r.WithContext(r.Context()) // a copy
 	inner.Method, inner.RequestURI, inner.URL = http.MethodPost, target, &url.URL{Path: target}

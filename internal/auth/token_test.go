@@ -356,4 +356,14 @@ func TestPlaces(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("handshake with two headers", func(t *testing.T) {
+		t.Parallel()
+		r, _ := http.NewRequest(http.MethodGet, "http://example.com/graphql/realtime", nil)
+		for other, want := range map[string]bool{token: true, "wrong": false} {
+			c := auth.FromHandshake(r, headers{"authorization": other, "Authorization": token}, "/graphql", nil)
+			if _, err := svc.Authenticate(t.Context(), c); (err == nil) != want {
+				t.Errorf("beside %.10q: got %v", other, err)
+			}
+		}
+	})
 }

@@ -53,6 +53,8 @@ func TestItem36(t *testing.T) {
 	c.expect(`{"type":"start_ack","id":"2"}`)
 	c.start("3", onSendMessage, `{"sessionId":"s"}`, "x-api-key", "da2-wrong")
 	c.expect(`{"type":"error","id":"3","payload":{"errors":[{"errorType":"UnauthorizedException","message":"You are not authorized to make this call."}]}}`)
+	c.start("4", onSendMessage, `{"sessionId":"s"}`, "x-api-key", g.apiKey, "X-Api-Key", g.apiKey) // Apollo's link
+	c.expect(`{"type":"start_ack","id":"4"}`)
 }
 
 func TestItem37(t *testing.T) {

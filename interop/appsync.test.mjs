@@ -218,26 +218,45 @@ test('graphql-ws asks, is cut off in the middle, and goes on', LIMIT, async (t) 
   await bubble.whole(gateway, session);
 });
 
-test('urql asks and listens', LIMIT, async (t) => {
-  const gateway = await startGateway(t, { model: SLOW });
-  const ws = createClient({ url: `${gateway.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket });
+/** urql returns urql's client, whose socket comes back by itself. */
+function urql(t, port) {
+  const ws = createClient({ url: `ws://127.0.0.1:${port}/graphql`, webSocketImpl: WebSocket, retryAttempts: 5, shouldRetry: () => true });
   defer(t, () => ws.dispose());
-  const client = new Urql({
-    url: `${gateway.url}/graphql`,
+  const forwardSubscription = (request) => ({ subscribe: (sink) => ({ unsubscribe: ws.subscribe({ ...request, query: request.query ?? '' }, sink) }) });
+  return new Urql({
+    url: `http://127.0.0.1:${port}/graphql`,
     preferGetMethod: false,
-    exchanges: [
-      fetchExchange,
-      subscriptionExchange({ forwardSubscription: (request) => ({ subscribe: (sink) => ({ unsubscribe: ws.subscribe({ ...request, query: request.query ?? '' }, sink) }) }) }),
-    ],
+    exchanges: [fetchExchange, subscriptionExchange({ forwardSubscription })],
   });
+}
+
+test('urql asks, is cut off in the middle, and goes on, and so does a page that is late', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const proxy = await startCut(t, gateway.url);
   const session = randomUUID();
-  const bubble = new Bubble();
-  const subscription = client.subscription(ON_SEND_MESSAGE, { sessionId: session }).subscribe(({ data }) => bubble.take(data.onSendMessage.message));
+  const look = (client) => {
+    const bubble = Object.assign(new Bubble(), { errors: [] });
+    const shown = client.subscription(ON_SEND_MESSAGE, { sessionId: session });
+    const { unsubscribe } = shown.subscribe(({ data, error }) => (error ? bubble.errors.push(error) : bubble.take(data.onSendMessage.message)));
+    return Object.assign(bubble, { unsubscribe });
+  };
+  const client = urql(t, proxy.port);
+  const bubble = look(client);
   const { data, error } = await client.query(GET_RESPONSE, { locale: 'en_US', message: 'What is a log?', sessionId: session }).toPromise();
   assert.equal(error, undefined);
   assert.equal(data.getLlmResponse.sessionId, session);
-  await bubble.whole(gateway, session);
-  subscription.unsubscribe();
+  await until('there is some text', () => bubble.messages.length > 4);
+  proxy.cut();
+  const before = bubble.messages.length;
+  await until('the client comes back', () => bubble.messages.length > before);
+  const late = look(urql(t, proxy.port)); // one client asks for the same only once
+  await until('there is some text', () => late.messages.length > 4);
+  proxy.cut();
+  for (const page of [bubble, late]) {
+    await page.whole(gateway, session);
+    assert.deepEqual(page.errors, []);
+    page.unsubscribe();
+  }
 });
 
 /** apollo returns Apollo's client with the links that AWS has for it. */

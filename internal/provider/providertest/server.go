@@ -11,7 +11,7 @@ import (
 )
 
 // soon is how long something may take that should happen at once.
-const soon = time.Second
+const soon = 5 * time.Second
 
 // A server is a model server that follows a script.
 type server struct {

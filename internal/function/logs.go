@@ -42,6 +42,7 @@ type logs struct {
 	tail    []byte
 	limit   *rate.Limiter
 	dropped int
+	told    time.Time // when we last said how many were
 }
 
 func newLogs(log *slog.Logger) (*logs, error) {
@@ -175,15 +176,21 @@ func (l *logs) say(text []byte) {
 		l.dropped++
 		return
 	}
-	l.report()
-	l.log.Info("function log", "request_id", l.request, "line", string(text[:min(len(text), maxLine)]))
+	if time.Since(l.told) > time.Second { // or there would be as much to say as there is said
+		l.report()
+	}
+	attrs := []any{"line", string(text[:min(len(text), maxLine)])}
+	if l.request != "" {
+		attrs = append(attrs, "request_id", l.request)
+	}
+	l.log.Info("function log", attrs...)
 }
 
 // report says how much was not logged.
 func (l *logs) report() {
 	if l.dropped > 0 {
 		l.log.Warn("the function logs too much", "lines_dropped", l.dropped)
-		l.dropped = 0
+		l.dropped, l.told = 0, time.Now()
 	}
 }
 

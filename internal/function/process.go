@@ -124,7 +124,12 @@ func (pr *process) run() {
 	}
 	inv := pr.current
 	silent := inv != nil && !inv.answering
+	// That it did not start is for the pool to say.
+	unasked := pr.ready && (inv == nil && pr.reason == nil || inv != nil && !inv.abandoned)
 	pr.mu.Unlock()
+	if unasked {
+		pr.report(inv)
+	}
 	close(pr.exited)
 	_ = pr.api.Close()
 	pr.logs.close()
@@ -137,6 +142,16 @@ func (pr *process) run() {
 	parts.Wait()
 	pr.log.Debug("process ended", "pid", pr.cmd.Process.Pid, "reason", pr.gone.Message)
 	pr.pool.ended(pr)
+}
+
+// report says that the process has ended when it should not have.
+func (pr *process) report(inv *invocation) {
+	log := pr.log.With("pid", pr.cmd.Process.Pid, "reason", pr.gone.Message)
+	if inv == nil {
+		log.Warn("a process ended that nobody had asked to")
+		return
+	}
+	log.Warn("a process ended in the middle of an invocation", "request_id", inv.request.ID, "error_type", pr.gone.Type)
 }
 
 func exitText(err error) string {

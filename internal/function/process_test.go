@@ -177,7 +177,7 @@ func TestCrash(t *testing.T) {
 	t.Parallel()
 	c, g := child("f", ""), child("g", "")
 	g.Concurrency = 1
-	set, _ := serve(t, c, g)
+	set, log := serve(t, c, g)
 	f := lookup(t, set, "f")
 	other := invoke(t, lookup(t, set, "g"), question{Context: true})
 	for range 3 {
@@ -193,6 +193,20 @@ func TestCrash(t *testing.T) {
 	if again := invoke(t, lookup(t, set, "g"), question{Context: true}); pid(t, again) != pid(t, other) {
 		t.Error("another function's process was touched")
 	}
+	// An operator is told of each, and of one that dies with nothing to do.
+	const middle = `"msg":"a process ended in the middle of an invocation"`
+	if n := strings.Count(log.String(), middle); n != 3 || strings.Count(log.String(), "with error: exit status 7") != 3 {
+		t.Errorf("the log tells of %d ends", n)
+	}
+	asleep, err := os.FindProcess(pid(t, other))
+	if err == nil {
+		err = asleep.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its runtime may or may not have asked for the next event by then.
+	await(t, func() bool { return strings.Contains(log.String(), "signal: killed") })
 }
 
 func pid(t *testing.T, res function.Result) int {
@@ -245,7 +259,7 @@ func TestStream(t *testing.T) {
 // A stream that its reader gives up ends the process; the next call has another.
 func TestAbandon(t *testing.T) {
 	t.Parallel()
-	set, _ := serve(t, child("f", "parts"))
+	set, log := serve(t, child("f", "parts"))
 	f := lookup(t, set, "f")
 	for _, how := range []string{"close", "cancel"} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -268,6 +282,9 @@ func TestAbandon(t *testing.T) {
 			t.Errorf("%s: got %s, %v", how, got.Payload, got.Failure)
 		}
 	}
+	if strings.Contains(log.String(), "a process ended") {
+		t.Error("that nobody waits any more is told as if it were a fault")
+	}
 }
 
 func TestInitFailures(t *testing.T) {
@@ -285,6 +302,7 @@ func TestInitFailures(t *testing.T) {
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	set, log := serve(t, child("f", ""))
+	begin := time.Now()
 	res := invoke(t, lookup(t, set, "f"), question{Flood: 32, Echo: "x"})
 	if string(res.Payload) != `"x"` {
 		t.Fatalf("got %s, %v", res.Payload, res.Failure)
@@ -294,6 +312,9 @@ func TestFlood(t *testing.T) {
 	}
 	if n := len(log.String()); n > 4<<20 {
 		t.Errorf("our log has %d bytes of it", n)
+	}
+	if n := strings.Count(log.String(), "logs too much"); n == 0 || n > 1+int(time.Since(begin)/time.Second) {
+		t.Errorf("our log says %d times that it is too much", n)
 	}
 	if got := invoke(t, lookup(t, set, "f"), question{Echo: "y"}); len(got.Tail) > 0 {
 		t.Errorf("the next log has %q", got.Tail)

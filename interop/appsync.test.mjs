@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -177,6 +180,58 @@ test('Amplify 6 asks in plaintext and listens over TLS, as it does for http://',
   await bubble.whole(gateway, session);
   bubble.unsubscribe();
   assert.deepEqual(sockets, [`wss://localhost:${portOf(gateway)}/graphql/realtime`]);
+});
+
+test('Amplify 6 is told when a mutation has ended its subscription', LIMIT, async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'runnel-schema-'));
+  defer(t, () => rm(dir, { recursive: true, force: true }));
+  const schema = join(dir, 'schema.graphql');
+  await writeFile(schema, `
+    type Said { group: String text: String }
+    type Mutation { say(group: String, text: String): Said  leave(group: String): Boolean }
+    type Subscription { onSay(group: String): Said @aws_subscribe(mutations: ["say"]) }`);
+  const gateway = await startGateway(t, {
+    model: QUICK,
+    config: {
+      graphql: {
+        schema: [schema],
+        fields: [
+          { field: 'Mutation.say', do: 'constant', result: '{"group":"$args.group","text":"$args.text"}' },
+          { field: 'Mutation.leave', do: 'constant', result: 'true', invalidate: [{ subscription: 'onSay', payload: '{"group":"$args.group"}' }] },
+        ],
+      },
+    },
+  });
+  const client = amplify(portOf(gateway));
+  const listen = (group) => {
+    const heard = { texts: [], errors: [] };
+    const query = 'subscription OnSay($group: String) { onSay(group: $group) { group text } }';
+    const subscription = client.graphql({ query, variables: { group } }).subscribe({
+      next: ({ data }) => heard.texts.push(data.onSay.text),
+      error: ({ errors }) => heard.errors.push(errors[0].message),
+    });
+    defer(t, () => subscription.unsubscribe());
+    return heard;
+  };
+  const say = (group, text) =>
+    client.graphql({ query: 'mutation Say($group: String, $text: String) { say(group: $group, text: $text) { group text } }', variables: { group, text } });
+  const [red, green] = [listen('red'), listen('green')];
+  for (const [group, heard] of [['red', red], ['green', green]]) {
+    await until(`${group} hears`, async () => {
+      await say(group, 'before');
+      return heard.texts.length > 0;
+    });
+  }
+  await client.graphql({ query: 'mutation { leave(group: "red") }' });
+  await until('the application is told', () => red.errors.length > 0);
+  assert.match(red.errors[0], /SubscriptionInvalidated/);
+  await until('the other subscription is there again', async () => {
+    await say('red', 'after');
+    await say('green', 'after');
+    return green.texts.includes('after');
+  });
+  assert.ok(!red.texts.includes('after'));
+  assert.deepEqual(green.errors, []);
 });
 
 test('a Python publisher signs, and sends one mutation for each group', LIMIT, async (t) => {

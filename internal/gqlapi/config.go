@@ -72,10 +72,21 @@ type Binding struct {
 	Async    bool          `yaml:"async"` // do not wait for the function
 	Timeout  time.Duration `yaml:"timeout"`
 
+	// Invalidate says which subscriptions end when a mutation has succeeded.
+	Invalidate []Invalidation `yaml:"invalidate"`
+
 	// Result is a template of what the field returns, of what subscribers of a view
 	// get, or of the filter, in the form of AppSync's setSubscriptionFilter: JSON,
 	// or a bare text.
 	Result string `yaml:"result"`
+}
+
+// An Invalidation ends the subscriptions of a field whose arguments are those of
+// the payload, in the manner of AppSync's invalidateSubscriptions.
+type Invalidation struct {
+	Subscription string `yaml:"subscription"` // the field, such as onSendMessage
+	// Payload is a template of an object. What it does not name may be anything.
+	Payload string `yaml:"payload"`
 }
 
 // A Namespace is the first segment of the channels of AppSync Events.

@@ -51,6 +51,14 @@ func (b Binding) validate() error {
 	if b.Group < 0 || b.Group > maxGroup {
 		return fmt.Errorf(".group: must be between 0 and %d", maxGroup)
 	}
+	for i, end := range b.Invalidate {
+		if end.Subscription == "" || strings.Contains(end.Subscription, ".") {
+			return fmt.Errorf(".invalidate[%d].subscription: write it like onSendMessage", i)
+		}
+		if !strings.HasPrefix(strings.TrimSpace(end.Payload), "{") {
+			return fmt.Errorf(".invalidate[%d].payload: must be an object of the arguments whose subscriptions end", i)
+		}
+	}
 	named := b.Session != "" || b.Fixed != ""
 	switch b.Do {
 	case Submit:

@@ -17,9 +17,8 @@ const (
 	maxFilterAny    = 20 // values of containsAny
 )
 
-// A Filter decides which events a subscriber gets, or, matched against the
-// payload of an invalidation, whose subscription ends. The nil Filter matches
-// everything.
+// A Filter decides which events a subscriber gets, or whose subscription ends. The
+// nil Filter matches everything.
 type Filter struct {
 	groups [][]filterRule // any of them, all of whose rules match
 }
@@ -30,21 +29,20 @@ type filterRule struct {
 	value    Value
 }
 
-// filterByArguments compares each argument with the field of its name. Null
-// matches null and absent. No arguments match everything.
-func filterByArguments(args Value) *Filter {
-	if args.Len() == 0 {
+// FilterEqual compares each member of an object with the field of its name. Null
+// matches null and absent. No members match everything.
+func FilterEqual(fields Value) *Filter {
+	if fields.Len() == 0 {
 		return nil
 	}
 	var rules []filterRule
-	for name, v := range args.All() {
+	for name, v := range fields.All() {
 		rules = append(rules, filterRule{path: []string{name}, operator: "eq", value: v})
 	}
 	return &Filter{groups: [][]filterRule{rules}}
 }
 
-// ParseFilter reads what setSubscriptionFilter and
-// setSubscriptionInvalidationFilter take:
+// ParseFilter reads what setSubscriptionFilter takes:
 //
 //	{"filterGroup":[{"filters":[{"fieldName":"a.b","operator":"eq","value":1}]}]}
 func ParseFilter(v Value) (*Filter, error) {

@@ -69,7 +69,7 @@ func (s *Schema) Subscribe(o *Operation, caller Caller) (*Subscription, *Error) 
 	}
 	return &Subscription{
 		Field: f.name, Alias: f.alias, Args: args, Variables: o.vars,
-		Mutations: mutationsOf(def), Filter: filterByArguments(args), Plan: plan,
+		Mutations: mutationsOf(def), Filter: FilterEqual(args), Plan: plan,
 	}, nil
 }
 

@@ -34,6 +34,7 @@ type binding struct {
 	gqlapi.Binding
 	name   string // of the field
 	result template
+	ends   []slot // payloads, by the subscription field that they end
 
 	session, text, locale, model, system, key, after, done path
 }
@@ -59,8 +60,15 @@ func compileBinding(name string, b gqlapi.Binding) (*binding, error) {
 	if err != nil {
 		return nil, err
 	}
+	ends := make([]slot, len(b.Invalidate))
+	for i, end := range b.Invalidate {
+		ends[i].name = end.Subscription
+		if ends[i].template, err = newTemplate(end.Payload); err != nil {
+			return nil, fmt.Errorf("invalidate[%d].payload: %w", i, err)
+		}
+	}
 	return &binding{
-		Binding: b, name: name, result: result,
+		Binding: b, name: name, result: result, ends: ends,
 		session: newPath(b.Session), text: newPath(b.Text), locale: newPath(b.Locale), model: newPath(b.Model),
 		system: newPath(b.System), key: newPath(b.Key), after: newPath(b.After), done: newPath(b.Done),
 	}, nil
@@ -145,10 +153,28 @@ func (h *Handler) bindField(a *api, resolvers map[string]graphql.Resolver, f gra
 	if slices.Contains(shows, b.Do) != subscription {
 		return fmt.Errorf("%s are for subscriptions only, and nothing else is", strings.Join(shows, ", "))
 	}
+	if len(compiled.ends) > 0 && f.Operation != "mutation" {
+		return errors.New("invalidate is for mutations only")
+	}
 	if subscription {
 		a.views[f.Name] = compiled
 		return nil
 	}
-	resolvers[f.Parent+"."+f.Name], err = h.resolver(compiled)
-	return err
+	resolve, err := h.resolver(compiled)
+	if err != nil {
+		return err
+	}
+	if len(compiled.ends) > 0 {
+		resolve = h.invalidating(compiled, resolve)
+	}
+	for i, end := range compiled.ends {
+		if !slices.ContainsFunc(a.schema.RootFields(), func(f graphql.RootField) bool {
+			return f.Operation == "subscription" && f.Name == end.name
+		}) {
+			return fmt.Errorf("invalidate[%d]: the schema has no subscription %s", i, end.name)
+		}
+		h.invalid.live[end.name] = make(map[*live]struct{})
+	}
+	resolvers[f.Parent+"."+f.Name] = resolve
+	return nil
 }

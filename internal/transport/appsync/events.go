@@ -168,6 +168,8 @@ func (events) ack(id string) []byte      { return typed("subscribe_success", id)
 func (events) stopped(id string) []byte  { return typed("unsubscribe_success", id) }
 func (events) complete(id string) []byte { return nil }
 
+func (events) invalidated(*socket, string) {} // nothing ends channels
+
 func (events) framer(id string) framer {
 	return framer{head: string(appendTyped(nil, "data", id)) + `,"event":`, tail: "}", text: true}
 }

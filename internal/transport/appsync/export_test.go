@@ -2,3 +2,10 @@ package appsync
 
 // DecodeHeader is decodeHeader.
 func DecodeHeader(coded string) (map[string]string, error) { return decodeHeader(coded) }
+
+// Live returns how many subscriptions to a field there are that a mutation can end.
+func (h *Handler) Live(field string) int {
+	h.invalid.mu.Lock()
+	defer h.invalid.mu.Unlock()
+	return len(h.invalid.live[field])
+}

@@ -47,6 +47,12 @@ func (e *event) payload(plan *graphql.Plan) []byte {
 
 // hear takes up what is said on the bus.
 func (h *Handler) hear(topic string, data []byte) {
+	switch topic {
+	case invalidateTopic:
+		h.hearInvalidation(data)
+	case endedTopic:
+		h.hearEnded(data)
+	}
 	if mutation, ok := strings.CutPrefix(topic, mutationTopic); ok {
 		h.hearMutation(mutation, data)
 	} else if channel, ok := strings.CutPrefix(topic, channelTopic); ok {

@@ -121,7 +121,9 @@ type Handler struct {
 	shapes shapes
 	recent *recent
 	places *places
-	heard  chan struct{} // closed when the bus is listened to
+	// invalid ends subscriptions at a mutation's word.
+	invalid *invalidations
+	heard   chan struct{} // closed when the bus is listened to
 
 	sockets               sync.Map      // of *socket, by connection
 	aws, standard, events *wsconn.Conns // by protocol, whose signs of life and bounds differ
@@ -136,7 +138,8 @@ func New(sessions runnel.Sessions, cfg Config) (*Handler, error) {
 	cfg = cfg.withDefaults()
 	h := &Handler{
 		sessions: sessions, cfg: cfg, log: cfg.Logger, now: time.Now, hub: newHub(), recent: newRecent(), places: newPlaces(),
-		heard: make(chan struct{}), names: make(map[string]*gqlapi.Namespace),
+		invalid: &invalidations{live: make(map[string]map[*live]struct{}), ended: make(map[string]time.Time)},
+		heard:   make(chan struct{}), names: make(map[string]*gqlapi.Namespace),
 	}
 	mode := cfg.Mode
 	if cfg.API.Auth != "" {

@@ -138,6 +138,14 @@ func (realtime) ack(id string) []byte      { return typed("start_ack", id) }
 func (realtime) stopped(id string) []byte  { return typed("complete", id) }
 func (realtime) complete(id string) []byte { return typed("complete", id) }
 
+// invalidated closes the socket as AppSync does. Amplify then begins again, with the
+// other subscriptions; this one is told that it stays ended.
+func (realtime) invalidated(s *socket, id string) {
+	b := append(appendTyped(nil, "complete", id), `,"payload":{"message":"Subscription complete."}}`...)
+	_ = s.ws.Write(s.ws.Context(), wsconn.AppendText(nil, b)) // the connection is gone, then
+	s.ws.Close(wsconn.Normal, "")
+}
+
 func (realtime) framer(id string) framer {
 	return framer{head: string(appendTyped(nil, "data", id)) + `,"payload":`, tail: "}", text: true}
 }

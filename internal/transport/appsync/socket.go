@@ -23,6 +23,8 @@ type dialect interface {
 	framer(id string) framer   // for its data
 	stopped(id string) []byte  // the client has ended it
 	complete(id string) []byte // it has ended by itself
+	// invalidated tells that a mutation has ended it, in the way of the protocol.
+	invalidated(s *socket, id string)
 	// fail says that it fails, after it was acknowledged or before.
 	fail(id string, err error, acked bool) []byte
 

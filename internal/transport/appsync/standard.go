@@ -119,6 +119,10 @@ func (standard) ack(string) []byte         { return nil }
 func (standard) stopped(string) []byte     { return nil }
 func (standard) complete(id string) []byte { return typed("complete", id) }
 
+func (standard) invalidated(s *socket, id string) {
+	_ = s.ws.Write(s.ws.Context(), typed("complete", id)) // the connection is gone, then
+}
+
 func (standard) framer(id string) framer {
 	return framer{head: string(appendTyped(nil, "next", id)) + `,"payload":`, tail: "}", text: true}
 }

@@ -16,7 +16,7 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(h.life, func() { cancel(context.Cause(h.life)) })()
-	src, err := h.streamed(ctx, r, p, req)
+	src, err := h.streamed(ctx, r, p, req, cancel)
 	if err != nil {
 		src = &once{(&graphql.Response{Errors: errorsOf(err)}).AppendJSON(nil)}
 	}
@@ -29,13 +29,13 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 }
 
-func (h *Handler) streamed(ctx context.Context, r *http.Request, p *runnel.Principal, req graphql.Request) (source, error) {
+func (h *Handler) streamed(ctx context.Context, r *http.Request, p *runnel.Principal, req graphql.Request, end context.CancelCauseFunc) (source, error) {
 	op, errs := h.api.schema.Prepare(req)
 	switch {
 	case errs != nil:
 		return nil, errs
 	case op.Kind() == "subscription":
-		return h.source(ctx, p, op, "", nil)
+		return h.source(ctx, p, op, "", end, nil)
 	case op.Kind() == "mutation" && r.Method == http.MethodGet:
 		return nil, runnel.Errorf(runnel.Invalid, "Use POST for mutations.")
 	}
@@ -58,7 +58,8 @@ func (h *Handler) copy(ctx context.Context, src source, w *sse.Writer) error {
 		switch {
 		case quiet:
 			out.buf = append(out.buf, alive...)
-		case errors.Is(err, errOver):
+		case errors.Is(err, errOver), errors.Is(context.Cause(ctx), errInvalidated):
+			err = errOver
 			out.buf = append(out.buf, "event: complete\ndata: \n\n"...)
 		case err != nil:
 			if cause := context.Cause(ctx); cause != nil {

@@ -162,6 +162,8 @@ func (sub *subscription) end(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, errStopped):
 		last = s.dialect.stopped(sub.id)
+	case errors.Is(err, errInvalidated):
+		s.dialect.invalidated(s, sub.id)
 	case err == nil, errors.Is(err, errOver), errors.Is(err, errMoved):
 		last = s.dialect.complete(sub.id)
 	default:
@@ -183,7 +185,7 @@ func (sub *subscription) subscribe(ctx context.Context, p *runnel.Principal, req
 	if op.Kind() != "subscription" && sub.socket.dialect.executes() {
 		return sub.follow(ctx, &once{h.execute(ctx, p, op).AppendJSON(nil)})
 	}
-	src, err := h.source(ctx, p, op, sub.id, sub)
+	src, err := h.source(ctx, p, op, sub.id, sub.cancel, sub)
 	if err != nil {
 		return err
 	}
@@ -192,17 +194,26 @@ func (sub *subscription) subscribe(ctx context.Context, p *runnel.Principal, req
 }
 
 // source returns what an operation subscribes to. id is the client's name for it, under
-// which it may go on later; sub is stopped if it does, and may be nil.
-func (h *Handler) source(ctx context.Context, p *runnel.Principal, op *graphql.Operation, id string, sub *subscription) (source, error) {
-	s, err := h.api.schema.Subscribe(op, callerOf(p))
+// which it may go on later; sub is stopped if it does, and may be nil. end ends the
+// subscription early.
+func (h *Handler) source(
+	ctx context.Context, p *runnel.Principal, op *graphql.Operation, id string, end context.CancelCauseFunc, sub *subscription,
+) (source, error) {
+	s, refused := h.api.schema.Subscribe(op, callerOf(p))
+	if refused != nil {
+		return nil, refused
+	}
+	var src source
+	var err error
+	if b := h.api.views[s.Field]; b == nil || b.Do == gqlapi.Filter {
+		src, err = h.newFanout(ctx, s, b)
+	} else {
+		src, err = h.newView(ctx, p, b, s, id, sub)
+	}
 	if err != nil {
 		return nil, err
 	}
-	b := h.api.views[s.Field]
-	if b == nil || b.Do == gqlapi.Filter {
-		return h.newFanout(ctx, s, b)
-	}
-	return h.newView(ctx, p, b, s, id, sub)
+	return h.endable(ctx, p, s, id, end, src)
 }
 
 // once is the source of one payload.

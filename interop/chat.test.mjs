@@ -203,6 +203,52 @@ test('a key is asked for, and a wrong one refused', LIMIT, async (t) => {
   assert.ok((await said(page)).length > 20);
 });
 
+/** publisher returns what publishes pieces of an answer to a session. */
+function publisher(gateway, session) {
+  return async (piece) => {
+    const response = await fetch(`${gateway.url}/v1/sessions/${session}/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(piece),
+    });
+    assert.equal(response.status, 202, await response.text());
+  };
+}
+
+test('formulas are set when they are complete, and prices are none', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: QUICK });
+  const page = await openPage(t, await openBrowser(t), gateway, 'formulas');
+  const requested = [];
+  page.on('request', (request) => requested.push(request.url()));
+  const publish = publisher(gateway, 'formulas');
+  const formulas = page.locator('.markdown math');
+  await publish({ type: 'delta', text: 'It costs $5, or $10 with `\\(x\\)` and $ 3.\n\n```sh\necho $HOME $PATH\n```\n\n' });
+  await page.getByText('It costs $5, or $10 with').waitFor();
+  assert.ok(!requested.some((url) => url.includes('maths-')), 'what sets formulas is loaded without one');
+  await publish({ type: 'delta', text: 'The roots:\n\n$$x_{1,2} = \\frac{-b \\pm \\sqrt{b^2' });
+  await page.locator('.markdown .tex', { hasText: '$$x_{1,2} = \\frac{-b' }).waitFor(); // as it is, nothing in italics
+  assert.equal(await formulas.count(), 0);
+  await publish({ type: 'delta', text: ' - 4ac}}{2a}$$\n\nand' });
+  await formulas.first().waitFor();
+  // From here on it stays, whatever comes after it.
+  await page.evaluate(() => {
+    globalThis.fewest = Infinity;
+    const count = () => (globalThis.fewest = Math.min(globalThis.fewest, document.querySelectorAll('.markdown math').length));
+    new MutationObserver(count).observe(document.querySelector('.markdown'), { childList: true, subtree: true, characterData: true });
+  });
+  for (const text of [' so $e^{i\\pi}', ' + 1 = 0$, and', ' \\(a_', 'n\\), \\[\\begin{pmatrix} a & b \\\\ c & d', ' \\end{pmatrix}\\] ', '**bold**', ' end $\\frac{broken$.']) await publish({ type: 'delta', text });
+  await publish({ type: 'generation.done' });
+  await answered(page);
+  assert.equal(await formulas.count(), 4);
+  assert.equal(await page.evaluate(() => globalThis.fewest), 1);
+  assert.equal(await page.locator('.markdown .tex').innerText(), '$\\frac{broken$');
+  assert.equal(await formulas.locator('mfrac, msqrt').count(), 2);
+  assert.equal(await formulas.first().evaluate((node) => getComputedStyle(node).display), 'block math');
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(page.faults, []);
+  if (process.env.RUNNEL_SHOTS) await page.screenshot({ path: `${process.env.RUNNEL_SHOTS}/formulas.png` });
+});
+
 test('nothing that a model writes runs', LIMIT, async (t) => {
   const gateway = await startGateway(t, { model: QUICK });
   const page = await openPage(t, await openBrowser(t), gateway, 'hostile');
@@ -219,18 +265,14 @@ test('nothing that a model writes runs', LIMIT, async (t) => {
     '![x](https://example.com/tracker.png) <style>*{display:none}</style><link rel=stylesheet href=//example.com><base href=//example.com>',
     '<details open ontoggle="window.hit=10"><summary>x</summary></details><video><source onerror="window.hit=10"></video>',
     '<div style="position:fixed;inset:0" id="prompt" name="getElementById">over everything</div>',
+    '$$\\href{javascript:window.hit=12}{x}$$ $$\\includegraphics{https://example.com/tracker.png}$$ $$\\style{position:fixed}{x}$$ $$\\class{copy}{x}$$',
+    '$$\\text{<img src=x onerror="window.hit=13">}$$ \\(<script>window.hit=13</script>\\) \\[</math><img src=x onerror="window.hit=13">\\]',
+    '$$\\color{red;background:url(https://example.com/x)}{x}$$ \\(\\rule{9999em}{9999em}\\) $\\def\\a{\\a\\a}\\a$ \\(\\begin{html}<b onclick=window.hit=13>x</b>\\end{html}\\)',
     '&#x3C;script&#x3E;window.hit=11&#x3C;/script&#x3E; \u202e<b onmouseover=window.hit=11>x</b>',
   ];
   const outside = [];
   page.on('request', (request) => !request.url().startsWith(gateway.url) && !request.url().startsWith('data:') && outside.push(request.url()));
-  const publish = async (piece) => {
-    const response = await fetch(`${gateway.url}/v1/sessions/hostile/events`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(piece),
-    });
-    assert.equal(response.status, 202, await response.text());
-  };
+  const publish = publisher(gateway, 'hostile');
   for (const text of corpus) await publish({ type: 'delta', text: `${text}\n\n` });
   await publish({ type: 'generation.done' });
   await answered(page);
@@ -238,7 +280,10 @@ test('nothing that a model writes runs', LIMIT, async (t) => {
   for (const link of await page.locator('.markdown a[href]').all()) assert.match(await link.getAttribute('href'), /^https:/);
   for (const button of await page.locator('.markdown button').all()) await button.click();
   assert.equal(await page.evaluate(() => globalThis.hit), undefined);
-  assert.equal(await page.locator('.markdown :is(script, iframe, form, input, style, img, object, embed, link, base, svg, math, video)').count(), 0);
+  assert.equal(await page.locator('.markdown :is(script, iframe, form, input, style, img, object, embed, link, base, svg, video)').count(), 0);
+  // What is set as a formula came from Temml, and it has set what is none as it was written.
+  assert.equal(await page.locator('.markdown math :is(a, [href], [src], [class*=copy])').count(), 0);
+  assert.equal(await page.locator('.markdown math').count(), 4);
   assert.equal(await page.locator('.markdown [style], .markdown [id], .markdown [name]').count(), 0);
   assert.deepEqual(outside, []);
   assert.deepEqual(page.faults, []);

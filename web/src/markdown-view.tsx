@@ -2,7 +2,7 @@ import { memo } from 'preact/compat';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { Blocks } from './blocks';
-import { render, renderTail } from './markdown';
+import { FORMULA, render, renderTail, typesetter } from './markdown';
 
 /** The share of the time that rendering the tail may take: one that is long is rendered less often. */
 const SHARE = 0.2;
@@ -29,16 +29,18 @@ export function Markdown({ text, whole }: { text: string; whole: boolean }) {
 }
 
 const Block = memo(({ markdown }: { markdown: string }) => {
-  const html = useMemo(() => render(markdown), [markdown]);
+  const set = FORMULA.test(markdown) && typesetter.value;
+  const html = useMemo(() => render(markdown), [markdown, set]);
   return <div class="block" dangerouslySetInnerHTML={{ __html: html }} />;
 });
 
 /** Tail is rendered as often as it changes, unless that takes too long. */
 function Tail({ markdown }: { markdown: string }) {
-  const last = useRef({ html: '', at: -Infinity, took: 0 });
+  const last = useRef<{ html: string; at: number; took: number; set?: unknown }>({ html: '', at: -Infinity, took: 0 });
   const [, again] = useState(0);
   const now = performance.now();
-  const due = last.current.at + last.current.took / SHARE;
+  const set = FORMULA.test(markdown) && typesetter.value;
+  const due = last.current.set === set ? last.current.at + last.current.took / SHARE : now;
   useEffect(() => {
     if (due <= now) return;
     const timer = setTimeout(() => again((n) => n + 1), due - now);
@@ -46,7 +48,7 @@ function Tail({ markdown }: { markdown: string }) {
   });
   if (due <= now) {
     const html = renderTail(markdown);
-    last.current = { html, at: now, took: performance.now() - now };
+    last.current = { html, at: now, took: performance.now() - now, set };
   }
   return <div class="block open" dangerouslySetInnerHTML={{ __html: last.current.html }} />;
 }

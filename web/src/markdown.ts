@@ -1,13 +1,50 @@
+import { signal } from '@preact/signals';
 import DOMPurify from 'dompurify';
-import { Marked } from 'marked';
+import { Marked, type TokenizerAndRendererExtension } from 'marked';
 import remend from 'remend';
 
 /** The tags that a model may write itself, without any attribute. Every other is shown as it is written. */
 const PLAIN_TAG = /^<\/?(?:br|b|i|u|s|em|strong|mark|sub|sup|kbd|small|del|ins)\s*\/?>$/i;
 const LANGUAGE = /^[\w+#.-]{1,30}$/;
 
+/** Whether a text may have a formula in it. */
+export const FORMULA = /\$|\\[([]/;
+
+/** What sets formulas, once it is there: whoever has rendered one reads it, to render it again. */
+export const typesetter = signal<typeof import('./maths').typeset | undefined>(undefined);
+let loading: Promise<void> | undefined;
+
+/** Formulas between $$ and $$, \[ and \], \( and \), or between dollars that cannot be those of prices. */
+const BLOCK = /^ {0,3}(?:\$\$([^]+?)\$\$|\\\[([^]+?)\\\])[ \t]*(?:\n|$)/;
+const INLINE = /^(?:\$\$([^]+?)\$\$|\\\[([^]+?)\\\]|\\\(([^]+?)\\\)|\$((?![\s$])(?:\\[^]|[^$\\\n])*?)(?<!\s)\$(?!\d))/;
+
+function formula(level: 'block' | 'inline'): TokenizerAndRendererExtension {
+  return {
+    name: `${level}-formula`,
+    level,
+    start: (text) => text.search(level === 'block' ? /^ {0,3}(?:\$\$|\\\[)/m : FORMULA),
+    tokenizer(text) {
+      const found = (level === 'block' ? BLOCK : INLINE).exec(text);
+      if (!found) return undefined;
+      const display = found[1] ?? found[2];
+      const tex = display ?? found[3] ?? found[4] ?? '';
+      return tex.trim() ? { type: `${level}-formula`, raw: found[0], tex: tex.trim(), display: display !== undefined } : undefined;
+    },
+    renderer({ raw, tex, display }) {
+      const set = typesetter.peek();
+      loading ??= import('./maths').then(({ typeset }) => void (typesetter.value = typeset)).catch(() => void (loading = undefined));
+      const html = set?.(tex as string, display as boolean) ?? source(raw.trim());
+      return level === 'block' ? `<p>${html}</p>\n` : html;
+    },
+  };
+}
+
+/** source shows a formula as it was written. */
+const source = (raw: string) => `<code class="tex">${escape(raw)}</code>`;
+
 const marked = new Marked({
   gfm: true,
+  extensions: [formula('block'), formula('inline')],
   renderer: {
     code({ text, lang }) {
       const language = LANGUAGE.exec(lang ?? '')?.[0] ?? '';
@@ -30,6 +67,12 @@ const marked = new Marked({
   },
 });
 
+/** Attributes of tables, code blocks and formulas, whose values are no addresses. */
+const HARMLESS = (
+  'align tabindex type display displaystyle scriptlevel mathvariant mathcolor mathbackground accent accentunder fence form largeop lspace rspace ' +
+  'maxsize minsize movablelimits separator stretchy symmetric width height depth voffset linethickness columnspan rowspan'
+).split(' ');
+
 const purifier = DOMPurify();
 purifier.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'A') {
@@ -44,16 +87,35 @@ purifier.addHook('afterSanitizeAttributes', (node) => {
 export function render(markdown: string): string {
   const html = marked.parse(markdown, { async: false });
   return purifier.sanitize(html, {
-    USE_PROFILES: { html: true },
+    USE_PROFILES: { html: true, mathMl: true },
     FORBID_TAGS: ['style', 'form', 'input', 'textarea', 'select', 'img', 'picture', 'video', 'audio', 'source', 'iframe', 'dialog'],
     FORBID_ATTR: ['style', 'id', 'name', 'srcset', 'background'],
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|#)/i,
+    ADD_URI_SAFE_ATTR: HARMLESS, // all others must look like such an address
   });
 }
 
 /** renderTail is render for a text that is still being written: marks that are open are closed. */
 export function renderTail(markdown: string): string {
-  return render(remend(markdown));
+  const at = openFormula(markdown);
+  if (at < 0) return render(remend(markdown, CLOSED));
+  // A formula is set when all of it is there: a half is none.
+  const before = render(remend(markdown.slice(0, at), CLOSED));
+  const rest = source(markdown.slice(at));
+  return before.endsWith(PARAGRAPH) ? `${before.slice(0, -PARAGRAPH.length)} ${rest}${PARAGRAPH}` : `${before}<p>${rest}</p>`;
+}
+
+const PARAGRAPH = '</p>\n';
+const CLOSED = { katex: false };
+
+/** Code and formulas that are complete, a fence that is not, and the beginnings of formulas that are not. */
+const PARTS = /(`+)[^]*?\1|^ {0,3}(?:```|~~~)[^]*|\$\$[^]*?\$\$|\\\[[^]*?\\\]|\\\([^]*?\\\)|(\$\$|\\[[(])/gm;
+
+/** openFormula returns where a formula begins that is not complete, or -1. */
+function openFormula(markdown: string): number {
+  if (!FORMULA.test(markdown)) return -1;
+  for (const { 2: open, index } of markdown.matchAll(PARTS)) if (open) return index;
+  return -1;
 }
 
 function escape(text: string): string {

@@ -6,6 +6,8 @@ import { FORMULA, render, renderTail, typesetter } from './markdown';
 
 /** The share of the time that rendering the tail may take: one that is long is rendered less often. */
 const SHARE = 0.2;
+/** How many blocks are compared as one. */
+const GROUP = 32;
 
 /** Markdown shows a text that grows. Only its last block is ever rendered again. */
 export function Markdown({ text, whole }: { text: string; whole: boolean }) {
@@ -20,13 +22,22 @@ export function Markdown({ text, whole }: { text: string; whole: boolean }) {
   }, [done.length, whole]);
   return (
     <div class="markdown" ref={box} onClick={copy}>
-      {done.map((block, at) => (
-        <Block key={at} markdown={block} />
+      {Array.from({ length: Math.ceil(done.length / GROUP) }, (_, at) => (
+        <Group key={at} done={done} from={at * GROUP} to={Math.min(done.length, (at + 1) * GROUP)} />
       ))}
       {tail && (whole ? <Block key="tail" markdown={tail} /> : <Tail key="open" markdown={tail} />)}
     </div>
   );
 }
+
+/** Group shows some of the finished blocks: one that is full is never looked at again. */
+const Group = memo(({ done, from, to }: { done: string[]; from: number; to: number }) => (
+  <>
+    {done.slice(from, to).map((block, at) => (
+      <Block key={at} markdown={block} />
+    ))}
+  </>
+));
 
 const Block = memo(({ markdown }: { markdown: string }) => {
   const set = FORMULA.test(markdown) && typesetter.value;

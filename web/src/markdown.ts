@@ -74,6 +74,14 @@ const HARMLESS = (
 ).split(' ');
 
 const purifier = DOMPurify();
+// Once: to read it takes as long as to sanitise a block.
+purifier.setConfig({
+  USE_PROFILES: { html: true, mathMl: true },
+  FORBID_TAGS: ['style', 'form', 'input', 'textarea', 'select', 'img', 'picture', 'video', 'audio', 'source', 'iframe', 'dialog'],
+  FORBID_ATTR: ['style', 'id', 'name', 'srcset', 'background'],
+  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|#)/i,
+  ADD_URI_SAFE_ATTR: HARMLESS, // all others must look like such an address
+});
 purifier.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'A') {
     node.setAttribute('target', '_blank');
@@ -86,13 +94,7 @@ purifier.addHook('afterSanitizeAttributes', (node) => {
 /** render makes HTML that cannot run anything out of a model's Markdown. */
 export function render(markdown: string): string {
   const html = marked.parse(markdown, { async: false });
-  return purifier.sanitize(html, {
-    USE_PROFILES: { html: true, mathMl: true },
-    FORBID_TAGS: ['style', 'form', 'input', 'textarea', 'select', 'img', 'picture', 'video', 'audio', 'source', 'iframe', 'dialog'],
-    FORBID_ATTR: ['style', 'id', 'name', 'srcset', 'background'],
-    ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|#)/i,
-    ADD_URI_SAFE_ATTR: HARMLESS, // all others must look like such an address
-  });
+  return purifier.sanitize(html);
 }
 
 /** renderTail is render for a text that is still being written: marks that are open are closed. */

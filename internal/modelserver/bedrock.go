@@ -31,15 +31,19 @@ type converseRequest struct {
 func (r *converseRequest) question() (question, error) {
 	q, err := ask(append([]message{{Role: "system", Content: r.System}}, r.Messages...))
 	q.maxTokens = max(r.Config.MaxTokens, r.Config.MaxNewTokens)
+	q.begins(r.Messages)
 	return q, err
 }
 
-func parseConverse(_ *http.Request, body []byte) (question, encoder, error) {
+func parseConverse(r *http.Request, body []byte) (question, encoder, error) {
 	var req converseRequest
 	if err := json.Unmarshal(body, &req); err != nil {
 		return question{}, nil, fmt.Errorf("the body is not a Converse request: %w", err)
 	}
 	q, err := req.question()
+	if err == nil {
+		err = q.converseMay(r.PathValue("id"))
+	}
 	return q, &converseEncoder{framer: new(events)}, err
 }
 
@@ -67,6 +71,9 @@ func parseInvoke(r *http.Request, body []byte) (question, encoder, error) {
 	case has("anthropic_version"):
 		q, enc, err := parseAnthropic(r, body)
 		if err != nil {
+			return q, nil, err
+		}
+		if err := q.claudeMay(r.PathValue("id")); err != nil {
 			return q, nil, err
 		}
 		c := enc.(*claude)
@@ -151,27 +158,30 @@ func converseUsage(e end) string {
 
 // templates are what stands around the last question in the prompts of models
 // that take one text.
-var templates = [...]struct{ before, after string }{
-	{"Human:", "Assistant:"},
-	{"user<|end_header_id|>", "<|eot_id|>"},
-	{"[INST]", "[/INST]"},
-	{"User:", "Bot:"},
-	{"User:", "Chatbot:"},
+var templates = [...]struct{ before, after, answer string }{
+	{"Human:", "Assistant:", ""},
+	{"user<|end_header_id|>", "<|eot_id|>", "assistant<|end_header_id|>"},
+	{"[INST]", "[/INST]", ""},
+	{"User:", "Bot:", ""},
+	{"User:", "Chatbot:", ""},
 }
 
 // lastQuestion returns the last question in a prompt, or all of a prompt that
-// is in no known template.
-func lastQuestion(prompt string) string {
+// is in no known template, and the beginning of the answer if it is there.
+func lastQuestion(prompt string) (question, beginning string) {
 	for _, t := range templates {
-		head, _, ok := cutLast(prompt, t.after)
+		head, rest, ok := cutLast(prompt, t.after)
 		if !ok {
 			continue
 		}
 		if _, q, ok := cutLast(head, t.before); ok {
-			return strings.TrimSpace(q)
+			if t.answer != "" {
+				_, rest, _ = cutLast(rest, t.answer)
+			}
+			return strings.TrimSpace(q), strings.TrimSpace(rest)
 		}
 	}
-	return prompt
+	return prompt, ""
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {

@@ -23,6 +23,7 @@ type claudeRequest struct {
 func (r *claudeRequest) question() (question, error) {
 	q, err := ask(append([]message{{Role: "system", Content: r.System}}, r.Messages...))
 	q.stream, q.maxTokens = r.Stream, r.MaxTokens
+	q.begins(r.Messages)
 	if err == nil && r.MaxTokens <= 0 {
 		err = fmt.Errorf("max_tokens: field required")
 	}
@@ -35,6 +36,9 @@ func parseAnthropic(_ *http.Request, body []byte) (question, encoder, error) {
 		return question{}, nil, fmt.Errorf("the body is not a messages request: %w", err)
 	}
 	q, err := req.question()
+	if err == nil {
+		err = q.claudeMay(req.Model)
+	}
 	return q, &claude{framer: sse{}, model: req.Model, question: q}, err
 }
 

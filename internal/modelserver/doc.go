@@ -17,6 +17,12 @@
 // Credentials are not looked at. The same question has the same answer over
 // all of them: [Text] computes it.
 //
+// A conversation that ends with the beginning of an answer is gone on with as the
+// vendors do: by Claudes up to 4.5 and without white space at the end, by Nova, by
+// models that take one text, by Ollama, and over OpenAI's API if the request says
+// continue_final_message or the message prefix. A beginning that the answer does
+// not have is answered from the start.
+//
 // # Settings
 //
 // Every answer follows the server's [Options]. A request may change them for

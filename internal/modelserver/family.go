@@ -92,7 +92,8 @@ func (f *textFamily) parse(members map[string]json.RawMessage) (question, encode
 		if err := json.Unmarshal(members[f.key], &prompt); err != nil {
 			return q, nil, fmt.Errorf("%s: %w", f.key, err)
 		}
-		q = question{text: lastQuestion(prompt), words: len(strings.Fields(prompt))}
+		q = question{words: len(strings.Fields(prompt))}
+		q.text, q.beginning = lastQuestion(prompt)
 	}
 	limit, ok := members[f.limit]
 	if !ok {

@@ -25,6 +25,7 @@ func parseOllama(_ *http.Request, body []byte) (question, encoder, error) {
 		return question{}, nil, fmt.Errorf("the body is not a chat request: %w", err)
 	}
 	q, err := ask(req.Messages)
+	q.begins(req.Messages) // its templates leave the last message open
 	q.stream, q.maxTokens = req.Stream == nil || *req.Stream, req.Options.NumPredict
 	head := append([]byte(`{"model":`), wire.AppendString(nil, req.Model)...)
 	head = append(head, `,"created_at":"`...)

@@ -2,6 +2,7 @@ package modelserver
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -24,12 +25,20 @@ func parseOpenAI(_ *http.Request, body []byte) (question, encoder, error) {
 		StreamOptions       struct {
 			IncludeUsage bool `json:"include_usage"`
 		} `json:"stream_options"`
+		ContinueFinalMessage bool  `json:"continue_final_message"` // vLLM's
+		AddGenerationPrompt  *bool `json:"add_generation_prompt"`  // absent means true
 	}
 	if err := json.Unmarshal(body, &req); err != nil {
 		return question{}, nil, fmt.Errorf("the body is not a chat completion request: %w", err)
 	}
 	q, err := ask(req.Messages)
 	q.stream, q.maxTokens = req.Stream, max(req.MaxTokens, req.MaxCompletionTokens)
+	switch last := len(req.Messages) - 1; {
+	case req.ContinueFinalMessage && (req.AddGenerationPrompt == nil || *req.AddGenerationPrompt):
+		err = errors.New("cannot set both `continue_final_message` and `add_generation_prompt` to True")
+	case req.ContinueFinalMessage, last >= 0 && req.Messages[last].Prefix:
+		q.begins(req.Messages)
+	}
 	return q, newOpenAIEncoder(req.Model, hash(q.text), req.StreamOptions.IncludeUsage), err
 }
 
@@ -142,6 +151,7 @@ func appendOpenAIUsage(dst []byte, e end) []byte {
 type message struct {
 	Role    string  `json:"role"`
 	Content content `json:"content"`
+	Prefix  bool    `json:"prefix"` // DeepSeek's: the answer goes on from here
 }
 
 // content is a string, or a list of parts some of which have a text.

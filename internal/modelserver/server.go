@@ -103,6 +103,7 @@ type question struct {
 	words     int    // in all messages: what is reported as input tokens
 	maxTokens int    // zero: no limit
 	stream    bool
+	beginning string // of the answer, which goes on from there
 }
 
 // answer returns the handler of a dialect's requests.
@@ -131,6 +132,9 @@ func (s *Server) answer(d dialect) http.Handler {
 			}
 			s.refuse(w, d, status, o.Fault.Error, "a fault that was asked for")
 			return
+		}
+		if q.beginning != "" {
+			s.stats.continued.Add(1)
 		}
 		st := newStream(s, w, q, enc, &o, start)
 		if q.stream {

@@ -14,6 +14,7 @@ const maxAborts = 8192
 type Stats struct {
 	Requests    int64 `json:"requests"`     // that asked for an answer
 	Refused     int64 `json:"refused"`      // answered with an error status
+	Continued   int64 `json:"continued"`    // that gave the beginning of the answer
 	OpenStreams int64 `json:"open_streams"` // being answered now
 	PeakStreams int64 `json:"peak_streams"` // most at one time
 	Completed   int64 `json:"completed"`    // streams that ended as they should
@@ -34,7 +35,7 @@ type Abort struct {
 
 // counters are what Stats are taken from.
 type counters struct {
-	requests, refused, completed, aborted, faulted, tokens atomic.Int64
+	requests, refused, continued, completed, aborted, faulted, tokens atomic.Int64
 
 	mu         sync.Mutex
 	open, peak int64
@@ -74,7 +75,7 @@ func (c *counters) snapshot() Stats {
 	aborts := make([]Abort, 0, len(c.aborts))
 	aborts = append(append(aborts, c.aborts[c.next:]...), c.aborts[:c.next]...)
 	return Stats{
-		Requests: c.requests.Load(), Refused: c.refused.Load(),
+		Requests: c.requests.Load(), Refused: c.refused.Load(), Continued: c.continued.Load(),
 		OpenStreams: c.open, PeakStreams: c.peak,
 		Completed: c.completed.Load(), Aborted: c.aborted.Load(), Faulted: c.faulted.Load(),
 		Tokens: c.tokens.Load(), Aborts: aborts,
@@ -83,7 +84,7 @@ func (c *counters) snapshot() Stats {
 
 // reset sets everything to zero but the streams that are open.
 func (c *counters) reset() {
-	for _, n := range []*atomic.Int64{&c.requests, &c.refused, &c.completed, &c.aborted, &c.faulted, &c.tokens} {
+	for _, n := range []*atomic.Int64{&c.requests, &c.refused, &c.continued, &c.completed, &c.aborted, &c.faulted, &c.tokens} {
 		n.Store(0)
 	}
 	c.mu.Lock()

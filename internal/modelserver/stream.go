@@ -32,6 +32,8 @@ type stream struct {
 	options *Options
 	pacer   *pacer
 	seed    uint64
+	skip    int    // tokens that the request gave
+	rest    string // what it did not give of the last of them
 	end     end
 
 	frame []byte // what is written next
@@ -47,7 +49,14 @@ func newStream(s *Server, w http.ResponseWriter, q question, enc encoder, o *Opt
 		end:   end{input: q.words, output: o.Tokens},
 		frame: make([]byte, 0, 512),
 	}
-	if q.maxTokens > 0 && q.maxTokens < o.Tokens {
+	if q.beginning != "" {
+		st.skip, st.rest = skipped(seed, o.Tokens, q.beginning)
+		if st.end.output -= st.skip; st.rest != "" {
+			st.skip--
+			st.end.output++
+		}
+	}
+	if q.maxTokens > 0 && q.maxTokens < st.end.output {
 		st.end.limited, st.end.output = true, q.maxTokens
 	}
 	return st
@@ -97,7 +106,7 @@ func (s *stream) whole(ctx context.Context) {
 	}
 	var text []byte
 	for ; s.sent < s.end.output; s.sent++ {
-		text = append(text, token(s.seed, s.sent)...)
+		text = append(text, s.next()...)
 	}
 	s.w.Header().Set("Content-Type", "application/json")
 	s.frame = s.enc.whole(s.frame, string(text), s.end)
@@ -109,13 +118,21 @@ func (s *stream) whole(ctx context.Context) {
 	s.server.stats.completed.Add(1)
 }
 
+// next returns the next token.
+func (s *stream) next() string {
+	if s.sent == 0 && s.rest != "" {
+		return s.rest
+	}
+	return token(s.seed, s.skip+s.sent)
+}
+
 // appendToken appends the next token's frame to what is written next.
 func (s *stream) appendToken() {
 	s.text = s.text[:0]
 	if s.options.Stamp {
 		s.text = appendStamp(s.text, time.Now())
 	}
-	s.text = append(s.text, token(s.seed, s.sent)...)
+	s.text = append(s.text, s.next()...)
 	s.frame = s.enc.token(s.frame, s.text)
 }
 

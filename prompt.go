@@ -33,6 +33,10 @@ type Prompt struct {
 	// Extra is a JSON object of members that only the model's vendor knows.
 	// Providers that do not know either leave them out.
 	Extra json.RawMessage `json:"extra,omitempty"`
+	// Continue says that the last message is the beginning of the answer: the
+	// model goes on with it and says only what follows. Only a [Continuer] is
+	// asked so.
+	Continue bool `json:"-"`
 
 	Metadata map[string]string `json:"metadata,omitempty"`
 	// Account is who is held to account for the prompt, see [Principal.Account],

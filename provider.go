@@ -19,6 +19,16 @@ type Provider interface {
 	Generate(ctx context.Context, p Prompt) iter.Seq2[Delta, error]
 }
 
+// A Continuer is a Provider that may be able to go on with an answer that was
+// broken off.
+type Continuer interface {
+	Provider
+	// Continues reports whether it is: Generate then takes a prompt with
+	// Continue set. Its model may still refuse one, with an Invalid error before
+	// the first delta.
+	Continues() bool
+}
+
 // A Delta is one fragment of a model's output as the provider sent it. Exactly
 // one field is set, but for End, which may stand alone or with nothing else.
 type Delta struct {

@@ -52,13 +52,14 @@ func table() []rule {
 		// What vendors share comes first; after it a vendor is any other.
 		{"internal/provider/settings", []string{"."}},
 		{"internal/provider/jsonscan", nil},
+		{"internal/provider/prefill", nil},
 		{"internal/provider/upstream", []string{".", "internal/sse"}},
 		{"internal/provider/function", []string{
 			".", "internal/function", "internal/sse", "internal/provider/settings", "internal/provider/jsonscan", "internal/provider/upstream",
 		}},
 		{"internal/provider/*", []string{
 			".", "internal/sse", "internal/eventstream",
-			"internal/provider/settings", "internal/provider/jsonscan", "internal/provider/upstream",
+			"internal/provider/settings", "internal/provider/jsonscan", "internal/provider/prefill", "internal/provider/upstream",
 		}},
 
 		{"internal/transport/*", []string{

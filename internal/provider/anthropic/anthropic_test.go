@@ -44,7 +44,7 @@ func vendor() providertest.Vendor {
 		Huge: func() []byte {
 			return event("content_block_delta", `"index":0,"delta":{"type":"text_delta","text":%s}`, quote(strings.Repeat("x", 5<<20)))
 		},
-		Request: "testdata/request.txt",
+		Request: "testdata/request.txt", Continue: "testdata/continue.txt",
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/provider/prefill"
 	"github.com/runnelhq/runnel/internal/provider/settings"
 	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
@@ -26,17 +27,19 @@ type Config struct {
 	APIKey    string // may be empty if BaseURL is set
 	AuthToken string // instead of APIKey: a bearer token
 	MaxTokens int    // of prompts that set none; 0: 4096
+	Prefill   bool   // the model goes on with an answer's beginning
 }
 
 // Open returns a provider for one model, configured by the environment and, on
 // top of it, by settings.
 func Open(model string, values url.Values) (runnel.Provider, error) {
-	cfg := Config{Model: model, BaseURL: os.Getenv("ANTHROPIC_BASE_URL")}
+	cfg := Config{Model: model, BaseURL: os.Getenv("ANTHROPIC_BASE_URL"), Prefill: prefill.Known("anthropic", model)}
 	keyName := "ANTHROPIC_API_KEY"
 	s := settings.Read("anthropic", values)
 	s.String("base_url", &cfg.BaseURL)
 	s.String("api_key_env", &keyName)
 	s.Count("max_tokens", &cfg.MaxTokens)
+	s.Bool("prefill", &cfg.Prefill)
 	if err := s.Done(); err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ type Provider struct {
 	client *upstream.Client
 }
 
-var _ runnel.Provider = (*Provider)(nil)
+var _ runnel.Continuer = (*Provider)(nil)
 
 // New returns a provider for one model.
 func New(cfg Config) (*Provider, error) {
@@ -84,6 +87,10 @@ func New(cfg Config) (*Provider, error) {
 	}
 	return &Provider{cfg: cfg, client: client}, nil
 }
+
+// Continues implements [runnel.Continuer]: the Messages API takes the last message,
+// if it is the assistant's, for the beginning of the answer.
+func (a *Provider) Continues() bool { return a.cfg.Prefill }
 
 // Generate implements [runnel.Provider].
 func (a *Provider) Generate(ctx context.Context, p runnel.Prompt) iter.Seq2[runnel.Delta, error] {

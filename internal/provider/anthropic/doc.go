@@ -11,4 +11,5 @@
 //	base_url=http://127.0.0.1:8000   another server, without /v1; then the key may be missing
 //	api_key_env=TEAM_KEY             the variable that holds the key
 //	max_tokens=4096                  the limit of prompts that set none; the API demands one
+//	prefill=false                    the model does not go on with the beginning of an answer; see package prefill
 package anthropic

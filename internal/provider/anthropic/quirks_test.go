@@ -147,7 +147,7 @@ func TestOpen(t *testing.T) {
 	for _, name := range []string{"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"} {
 		t.Setenv(name, "")
 	}
-	for query, want := range map[string]string{"": "ANTHROPIC_API_KEY", "max_tokens=x": "max_tokens", "key=1": "api_key_env, base_url, max_tokens"} {
+	for query, want := range map[string]string{"": "ANTHROPIC_API_KEY", "max_tokens=x": "max_tokens", "key=1": "api_key_env, base_url, max_tokens, prefill"} {
 		if err := ask(query); runnel.KindOf(err) != runnel.Invalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want an Invalid error with %q", query, err, want)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/eventstream"
+	"github.com/runnelhq/runnel/internal/provider/prefill"
 	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
 
@@ -26,9 +27,10 @@ type Provider struct {
 	url    *url.URL
 	auth   *authorizer
 	http   bedrockruntime.HTTPClient
+	goesOn bool
 }
 
-var _ runnel.Provider = (*Provider)(nil)
+var _ runnel.Continuer = (*Provider)(nil)
 
 // New returns the model that cfg describes.
 func New(cfg Config) (*Provider, error) {
@@ -47,6 +49,10 @@ func New(cfg Config) (*Provider, error) {
 	case cfg.Family != "":
 		return nil, runnel.Errorf(runnel.Invalid, "bedrock: the setting family goes with api=invoke")
 	}
+	p.goesOn = p.family.completes || prefill.Known("bedrock", cfg.Model)
+	if cfg.Prefill != nil {
+		p.goesOn = *cfg.Prefill
+	}
 	if cfg.AWS.Region == "" {
 		return nil, runnel.Errorf(runnel.Invalid, "bedrock: there is no region; set AWS_REGION, or region= behind the model")
 	}
@@ -60,6 +66,9 @@ func New(cfg Config) (*Provider, error) {
 	p.url, err = endpoint(context.Background(), o, cfg.Model, operation)
 	return p, err
 }
+
+// Continues implements [runnel.Continuer].
+func (p *Provider) Continues() bool { return p.goesOn }
 
 // Generate implements [runnel.Provider].
 func (p *Provider) Generate(ctx context.Context, prompt runnel.Prompt) iter.Seq2[runnel.Delta, error] {

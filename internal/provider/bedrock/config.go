@@ -22,6 +22,7 @@ type Config struct {
 	Invoke   bool   // InvokeModelWithResponseStream instead of ConverseStream
 	Family   string // with Invoke: the model's family; empty: by its id
 	Endpoint string // instead of Amazon's; empty: none
+	Prefill  *bool  // the model goes on with an answer's beginning; nil: what is known of it
 
 	// AWS has the credentials, the region and the HTTP client.
 	AWS aws.Config
@@ -32,9 +33,11 @@ type Config struct {
 func Open(model string, values url.Values) (runnel.Provider, error) {
 	cfg := Config{Model: model}
 	var region string
+	var goesOn bool
 	s := settings.Read("bedrock", values)
 	s.String("region", &region)
 	s.String("endpoint", &cfg.Endpoint)
+	s.Bool("prefill", &goesOn)
 	s.Func("family", "one of "+familyNames(), func(v string) bool {
 		cfg.Family = v
 		return families[v] != nil
@@ -45,6 +48,9 @@ func Open(model string, values url.Values) (runnel.Provider, error) {
 	})
 	if err := s.Done(); err != nil {
 		return nil, err
+	}
+	if values.Has("prefill") {
+		cfg.Prefill = &goesOn
 	}
 	var err error
 	cfg.AWS, err = config.LoadDefaultConfig(context.Background(), config.WithHTTPClient(httpClient()))

@@ -85,7 +85,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"m", "region=us-east-1&api=other", "converse or invoke"},
 		{"m", "region=us-east-1&family=llama", "api=invoke"},
 		{"m", "region=us-east-1&api=invoke&family=x", "claude-text"},
-		{"m", "regin=us-east-1", "api, endpoint, family, region"},
+		{"m", "regin=us-east-1", "api, endpoint, family, prefill, region"},
 		{"m", "region=%2F%2F", "region"},
 		{"m", "region=us-east-1&endpoint=nowhere", "endpoint"},
 	}

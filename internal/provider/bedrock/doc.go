@@ -6,6 +6,7 @@
 //	family=llama       with invoke: the family, if the id does not tell it
 //	region=us-west-2   instead of the ARN's or the environment's
 //	endpoint=URL       instead of Amazon's
+//	prefill=false      the model does not go on with the beginning of an answer; see package prefill
 //
 // Credentials, region and endpoint come from where the AWS SDK looks for them
 // (AWS_PROFILE, AWS_BEARER_TOKEN_BEDROCK, AWS_ENDPOINT_URL_BEDROCK_RUNTIME, the

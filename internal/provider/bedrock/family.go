@@ -12,17 +12,19 @@ import (
 type family struct {
 	request func(*runnel.Prompt) (any, error) // the body, to be marshalled
 	decode  decoder
+	// completes says that the request is one text, with which any model goes on.
+	completes bool
 }
 
 // families are the families by the names that the setting family takes.
 var families = map[string]*family{
 	"claude":      &claude,
-	"claude-text": {request: claudeTextRequest, decode: decodeText},
+	"claude-text": {request: claudeTextRequest, decode: decodeText, completes: true},
 	"nova":        &nova,
-	"titan":       {request: titanRequest, decode: decodeText},
-	"llama":       {request: llamaRequest, decode: decodeText},
-	"mistral":     {request: mistralRequest, decode: decodeText},
-	"command":     {request: commandRequest, decode: decodeText},
+	"titan":       {request: titanRequest, decode: decodeText, completes: true},
+	"llama":       {request: llamaRequest, decode: decodeText, completes: true},
+	"mistral":     {request: mistralRequest, decode: decodeText, completes: true},
+	"command":     {request: commandRequest, decode: decodeText, completes: true},
 	"command-r":   {request: commandRRequest, decode: decodeText},
 	"chat":        {request: chatRequest, decode: decodeText},
 }

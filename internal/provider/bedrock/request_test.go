@@ -81,6 +81,11 @@ func TestRequests(t *testing.T) {
 	t.Parallel()
 	for _, family := range apis() {
 		prompts := map[string]runnel.Prompt{"plain": plainPrompt(), "rich": richPrompt()}
+		if family != "chat" && family != "command-r" { // which cannot
+			p := plainPrompt()
+			p.Messages, p.Continue = append(p.Messages, runnel.TextMessage(runnel.Assistant, "Because")), true
+			prompts["continue"] = p
+		}
 		for name, prompt := range prompts {
 			t.Run(family+" "+name, func(t *testing.T) {
 				t.Parallel()

@@ -59,13 +59,17 @@ func (t *template) render(p *runnel.Prompt) (string, error) {
 		b.WriteString(t.system[0] + system + t.system[1])
 		system = ""
 	}
-	for _, m := range p.Messages {
+	for i, m := range p.Messages {
 		around, text := t.user, m.Text()
 		switch {
 		case m.Role == runnel.Assistant:
 			around = t.assistant
 		case system != "":
 			text, system = system+"\n\n"+text, ""
+		}
+		if p.Continue && i == len(p.Messages)-1 { // left open
+			b.WriteString(around[0] + text)
+			return b.String(), nil
 		}
 		b.WriteString(around[0] + text + around[1])
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/provider/prefill"
 	"github.com/runnelhq/runnel/internal/provider/settings"
 )
 
@@ -19,6 +20,7 @@ type Config struct {
 	Tool      bool          // end with a tool call
 	Fail      bool          // end with an Unavailable error, after
 	FailAfter int           // so many tokens
+	Prefill   bool          // go on with the beginning of an answer
 }
 
 // Open returns the echo with the given settings on top of a pleasant pace. It
@@ -27,13 +29,14 @@ func Open(model string, values url.Values) (runnel.Provider, error) {
 	if model != "" {
 		return nil, runnel.Errorf(runnel.Invalid, "echo has no models to choose from, so nothing like %.40q", model)
 	}
-	cfg := Config{TTFT: 150 * time.Millisecond, TPS: 40}
+	cfg := Config{TTFT: 150 * time.Millisecond, TPS: 40, Prefill: prefill.Known("echo", model)}
 	s := settings.Read("echo", values)
 	s.Duration("ttft", &cfg.TTFT)
 	s.Rate("tps", &cfg.TPS)
 	s.Count("tokens", &cfg.Tokens)
 	s.Count("reasoning", &cfg.Reasoning)
 	s.Bool("tool", &cfg.Tool)
+	s.Bool("prefill", &cfg.Prefill)
 	s.Func("fail", "after:N", func(v string) bool {
 		after, ok := strings.CutPrefix(v, "after:")
 		n, err := strconv.Atoi(after)

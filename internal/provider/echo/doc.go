@@ -12,6 +12,7 @@
 //	reasoning=20    so many tokens of reasoning first
 //	tool=true       a call of the first offered tool at the end
 //	fail=after:5    an Unavailable error after so many tokens
+//	prefill=false   begin anew rather than go on with the beginning of an answer
 //
 // A token is a word with the space before it.
 package echo

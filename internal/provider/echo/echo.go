@@ -12,18 +12,26 @@ import (
 // A Provider answers prompts with their own words. It holds no state.
 type Provider struct{ cfg Config }
 
-var _ runnel.Provider = (*Provider)(nil)
+var _ runnel.Continuer = (*Provider)(nil)
 
 // New returns an echo that behaves as cfg says.
 func New(cfg Config) *Provider { return &Provider{cfg: cfg} }
 
+// Continues implements [runnel.Continuer].
+func (e *Provider) Continues() bool { return e.cfg.Prefill }
+
 // Generate implements [runnel.Provider].
 func (e *Provider) Generate(ctx context.Context, p runnel.Prompt) iter.Seq2[runnel.Delta, error] {
 	return func(yield func(runnel.Delta, error) bool) {
+		says := write(&e.cfg, &p)
+		if says.another {
+			yield(runnel.Delta{}, runnel.Errorf(runnel.Invalid, "the echo cannot go on with what it would not have said"))
+			return
+		}
 		pace := pacer{start: time.Now(), cfg: &e.cfg}
 		defer pace.stop()
 		sent := 0
-		for d := range write(&e.cfg, &p).deltas() {
+		for d := range says.deltas() {
 			if d.End == nil {
 				if e.cfg.Fail && sent == e.cfg.FailAfter {
 					yield(runnel.Delta{}, runnel.Errorf(runnel.Unavailable, "the echo failed after %d tokens, as it was told to", sent))

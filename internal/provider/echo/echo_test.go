@@ -248,3 +248,34 @@ func BenchmarkToken(b *testing.B) {
 		}
 	}
 }
+
+func TestGoesOn(t *testing.T) {
+	t.Parallel()
+	e := echo.New(echo.Config{Tokens: 30, Prefill: true})
+	whole, err := generate(t.Context(), e, ask("hi"))
+	if err != nil || !e.Continues() {
+		t.Fatal(err)
+	}
+	for _, at := range []int{1, 10, len(whole.text) / 2, len(whole.text)} {
+		p := ask("hi")
+		p.Messages = append(p.Messages, runnel.TextMessage(runnel.Assistant, whole.text[:at]))
+		p.Continue = true
+		rest, err := generate(t.Context(), e, p)
+		if err != nil || rest.text != whole.text[at:] || rest.end.StopReason != runnel.EndTurn {
+			t.Errorf("after %q: %q, %v", whole.text[:at], rest.text, err)
+		}
+		p.MaxTokens = 2 // of what follows
+		if rest, _ := generate(t.Context(), e, p); rest.tokens > 2 || at < 100 && rest.end.StopReason != runnel.MaxTokens {
+			t.Errorf("after %d bytes: %d tokens, %s", at, rest.tokens, rest.end.StopReason)
+		}
+	}
+	p := ask("hi")
+	p.Messages = append(p.Messages, runnel.TextMessage(runnel.Assistant, "Something else"))
+	p.Continue = true
+	if _, err := generate(t.Context(), e, p); runnel.KindOf(err) != runnel.Invalid {
+		t.Errorf("what it would not have said: %v", err)
+	}
+	if echo.New(echo.Config{}).Continues() {
+		t.Error("it goes on though it should not")
+	}
+}

@@ -18,6 +18,7 @@ type script struct {
 	text      string
 	call      *runnel.ToolCall
 	end       runnel.End
+	another   bool // than the one that it is to go on with
 }
 
 func write(cfg *Config, p *runnel.Prompt) script {
@@ -37,6 +38,11 @@ func write(cfg *Config, p *runnel.Prompt) script {
 		if before, _, found := strings.Cut(s.text, stop); found && stop != "" {
 			s.text, s.call, s.end.StopReason = before, nil, runnel.StopSequence
 		}
+	}
+	if p.Continue {
+		beginning := p.Messages[len(p.Messages)-1].Text()
+		s.reasoning, s.another = "", !strings.HasPrefix(s.text, beginning)
+		s.text = strings.TrimPrefix(s.text, beginning)
 	}
 	if p.MaxTokens > 0 {
 		if short := firstWords(s.text, p.MaxTokens); short != s.text {
@@ -82,8 +88,12 @@ func (s script) deltas() iter.Seq[runnel.Delta] {
 // answered. In the second case the echo does not call a tool again, or a client
 // that runs tools by itself would never be done.
 func asked(p *runnel.Prompt) (question string, fromTool bool) {
-	if n := len(p.Messages); n > 0 {
-		for _, part := range p.Messages[n-1].Parts {
+	messages := p.Messages
+	if p.Continue {
+		messages = messages[:len(messages)-1]
+	}
+	if n := len(messages); n > 0 {
+		for _, part := range messages[n-1].Parts {
 			if part.ToolResult != nil {
 				return part.ToolResult.Content, true
 			}

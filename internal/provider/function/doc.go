@@ -10,6 +10,10 @@
 // prompt is the text of the last user message; messages are the whole
 // conversation, in the form of [runnel.Message]. What was not given is not there.
 //
+// A handler that can go on with an answer that was broken off by a crash has the
+// setting prefill=true. Then its event may have "continue":true: the last of the
+// messages is the beginning of the answer, and it gives what follows.
+//
 // The answer is one of these, by its content type; a head as that of function
 // URLs may come first, and then says it:
 //

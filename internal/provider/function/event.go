@@ -23,6 +23,7 @@ type event struct {
 	Tools       []runnel.Tool      `json:"tools,omitempty"`
 	ToolChoice  *runnel.ToolChoice `json:"tool_choice,omitempty"`
 	Metadata    map[string]string  `json:"metadata,omitempty"`
+	Continue    bool               `json:"continue,omitempty"`
 }
 
 func encode(p *runnel.Prompt) ([]byte, error) {
@@ -30,6 +31,7 @@ func encode(p *runnel.Prompt) ([]byte, error) {
 		Type: "generation", Session: string(p.Session), Generation: string(p.Generation),
 		Prompt: p.Text(), System: p.System, Messages: p.Messages,
 		MaxTokens: p.MaxTokens, Temperature: p.Temperature, TopP: p.TopP, Stop: p.Stop, Tools: p.Tools, Metadata: p.Metadata,
+		Continue: p.Continue,
 	}
 	if p.ToolChoice != (runnel.ToolChoice{}) {
 		e.ToolChoice = &p.ToolChoice

@@ -40,7 +40,7 @@ func BenchmarkDelta(b *testing.B) {
 
 func vendor(contentType string, frame func(string, ...any) []byte) providertest.Vendor {
 	v := providertest.Vendor{
-		Open: open, ContentType: contentType, Request: "testdata/request.txt",
+		Open: open, ContentType: contentType, Request: "testdata/request.txt", Continue: "testdata/continue.txt",
 		Failure: func(detail string) []byte {
 			return frame(`{"type":"failed","kind":"unavailable","message":%s}`, quote(detail))
 		},
@@ -96,6 +96,16 @@ func TestOpen(t *testing.T) {
 	}
 	if _, err := function.Opener(set)("f", url.Values{"a": {"b"}}); runnel.KindOf(err) != runnel.Invalid {
 		t.Errorf("an unknown setting: %v", err)
+	}
+	for setting, want := range map[string]bool{"": false, "true": true, "false": false} {
+		values := url.Values{}
+		if setting != "" {
+			values.Set("prefill", setting)
+		}
+		p, err := function.Opener(set)("f", values)
+		if err != nil || p.(runnel.Continuer).Continues() != want {
+			t.Errorf("prefill=%s: want %v, %v", setting, want, err)
+		}
 	}
 }
 

@@ -20,26 +20,32 @@ import (
 )
 
 // A Provider is one function that is a model.
-type Provider struct{ f *function.Function }
+type Provider struct {
+	f      *function.Function
+	goesOn bool
+}
 
-var _ runnel.Provider = (*Provider)(nil)
-
-// New returns the function as a model.
-func New(f *function.Function) *Provider { return &Provider{f} }
+var _ runnel.Continuer = (*Provider)(nil)
 
 // Opener returns how the functions of a set are opened by their names.
 func Opener(set *function.Set) func(model string, values url.Values) (runnel.Provider, error) {
 	return func(model string, values url.Values) (runnel.Provider, error) {
-		if err := settings.Read("function", values).Done(); err != nil {
+		p := new(Provider)
+		s := settings.Read("function", values)
+		s.Bool("prefill", &p.goesOn)
+		if err := s.Done(); err != nil {
 			return nil, err
 		}
-		f, ok := set.Lookup(model)
-		if !ok {
+		var ok bool
+		if p.f, ok = set.Lookup(model); !ok {
 			return nil, runnel.Errorf(runnel.Invalid, "there is no function %.40q in the configuration", model)
 		}
-		return New(f), nil
+		return p, nil
 	}
 }
+
+// Continues implements [runnel.Continuer]. Nobody but its author knows of a handler.
+func (p *Provider) Continues() bool { return p.goesOn }
 
 // Generate implements [runnel.Provider].
 func (p *Provider) Generate(ctx context.Context, prompt runnel.Prompt) iter.Seq2[runnel.Delta, error] {

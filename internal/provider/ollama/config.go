@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runnelhq/runnel"
+	"github.com/runnelhq/runnel/internal/provider/prefill"
 	"github.com/runnelhq/runnel/internal/provider/settings"
 	"github.com/runnelhq/runnel/internal/provider/upstream"
 )
@@ -27,12 +28,13 @@ type Config struct {
 	ContextLength int           // 0: Ollama's default
 	KeepAlive     time.Duration // 0: Ollama's default
 	Think         *bool         // nil: the model's default
+	Prefill       bool          // the model goes on with an answer's beginning
 }
 
 // Open returns a provider for one model, configured by the environment and, on
 // top of it, by settings.
 func Open(model string, values url.Values) (runnel.Provider, error) {
-	cfg := Config{Model: model, BaseURL: hostURL(os.Getenv("OLLAMA_HOST"))}
+	cfg := Config{Model: model, BaseURL: hostURL(os.Getenv("OLLAMA_HOST")), Prefill: prefill.Known("ollama", model)}
 	keyName := "OLLAMA_API_KEY"
 	var think bool
 	s := settings.Read("ollama", values)
@@ -41,6 +43,7 @@ func Open(model string, values url.Values) (runnel.Provider, error) {
 	s.Count("num_ctx", &cfg.ContextLength)
 	s.Duration("keep_alive", &cfg.KeepAlive)
 	s.Bool("think", &think)
+	s.Bool("prefill", &cfg.Prefill)
 	if err := s.Done(); err != nil {
 		return nil, err
 	}
@@ -81,7 +84,7 @@ type Provider struct {
 	client *upstream.Client
 }
 
-var _ runnel.Provider = (*Provider)(nil)
+var _ runnel.Continuer = (*Provider)(nil)
 
 // New returns a provider for one model.
 func New(cfg Config) (*Provider, error) {
@@ -103,6 +106,10 @@ func New(cfg Config) (*Provider, error) {
 	}
 	return &Provider{cfg: cfg, client: client}, nil
 }
+
+// Continues implements [runnel.Continuer]: the templates leave the last message
+// open, if it is the assistant's.
+func (o *Provider) Continues() bool { return o.cfg.Prefill }
 
 // Generate implements [runnel.Provider].
 func (o *Provider) Generate(ctx context.Context, p runnel.Prompt) iter.Seq2[runnel.Delta, error] {

@@ -14,4 +14,5 @@
 //	num_ctx=16384                the context length; Ollama's default cuts long conversations
 //	keep_alive=30m               how long the model stays loaded
 //	think=true                   reasoning on or off, for models that can
+//	prefill=false                the model's template closes the last message; see package prefill
 package ollama

@@ -38,7 +38,7 @@ func vendor() providertest.Vendor {
 			fmt.Fprintf(w, `{"error":%s}`, quote(detail))
 		},
 		Huge:    func() []byte { return message(`{"role":"assistant","content":%s}`, quote(strings.Repeat("x", 5<<20))) },
-		Request: "testdata/request.txt",
+		Request: "testdata/request.txt", Continue: "testdata/continue.txt",
 	}
 }
 

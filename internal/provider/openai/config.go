@@ -34,7 +34,18 @@ type Config struct {
 	MaxTokensField string
 	// NoUsage leaves stream_options out.
 	NoUsage bool
+	// Prefill is how the server is told to go on with the beginning of an
+	// answer; empty if it cannot.
+	Prefill string
 }
+
+// How servers go on with the last message: without being told, if that message
+// says that it is a prefix (DeepSeek), or if the request does (vLLM, SGLang).
+const (
+	prefillAlways  = "true"
+	prefillPrefix  = "prefix"
+	prefillRequest = "continue_final_message"
+)
 
 // Open returns a provider for one model, configured by the environment and, on
 // top of it, by settings.
@@ -54,6 +65,13 @@ func Open(model string, values url.Values) (runnel.Provider, error) {
 		cfg.MaxTokensField = v
 		return v == maxTokens || v == maxCompletionTokens
 	})
+	s.Func("prefill", "true, false, prefix or continue_final_message", func(v string) bool {
+		cfg.Prefill = v
+		if v == "false" {
+			cfg.Prefill = ""
+		}
+		return v == "false" || v == prefillAlways || v == prefillPrefix || v == prefillRequest
+	})
 	if err := s.Done(); err != nil {
 		return nil, err
 	}
@@ -70,7 +88,7 @@ type Provider struct {
 	client *upstream.Client
 }
 
-var _ runnel.Provider = (*Provider)(nil)
+var _ runnel.Continuer = (*Provider)(nil)
 
 // New returns a provider for one model.
 func New(cfg Config) (*Provider, error) {
@@ -103,6 +121,9 @@ func New(cfg Config) (*Provider, error) {
 	}
 	return &Provider{cfg: cfg, client: client}, nil
 }
+
+// Continues implements [runnel.Continuer].
+func (o *Provider) Continues() bool { return o.cfg.Prefill != "" }
 
 // Generate implements [runnel.Provider].
 func (o *Provider) Generate(ctx context.Context, p runnel.Prompt) iter.Seq2[runnel.Delta, error] {

@@ -19,4 +19,7 @@
 //	api_key_env=OPENROUTER_API_KEY       the variable that holds the key
 //	max_tokens_field=max_tokens          or max_completion_tokens
 //	usage=false                          do not ask for the token counts
+//	prefill=continue_final_message       how the server goes on with an answer's beginning, if it can:
+//	                                     so vLLM and SGLang; prefix for DeepSeek's beta; true if the
+//	                                     last message is enough, as it is for llama.cpp
 package openai

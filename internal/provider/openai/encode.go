@@ -21,6 +21,9 @@ type request struct {
 	Stop                []string       `json:"stop,omitempty"`
 	Tools               []tool         `json:"tools,omitempty"`
 	ToolChoice          any            `json:"tool_choice,omitempty"` // a word or a toolChoice
+
+	ContinueFinalMessage bool  `json:"continue_final_message,omitempty"`
+	AddGenerationPrompt  *bool `json:"add_generation_prompt,omitempty"`
 }
 
 type streamOptions struct {
@@ -32,6 +35,7 @@ type message struct {
 	Content    any        `json:"content,omitempty"` // a string or []part
 	ToolCalls  []toolCall `json:"tool_calls,omitempty"`
 	ToolCallID string     `json:"tool_call_id,omitempty"`
+	Prefix     bool       `json:"prefix,omitempty"`
 }
 
 type part struct {
@@ -93,12 +97,25 @@ func encode(cfg *Config, p *runnel.Prompt) ([]byte, error) {
 	for i := range p.Messages {
 		r.Messages = appendMessage(r.Messages, &p.Messages[i])
 	}
+	if p.Continue {
+		r.goOn(cfg.Prefill)
+	}
 	body, err := json.Marshal(r)
 	if err != nil { // a schema or a tool call that is not JSON
 		return nil, runnel.Errorf(runnel.Invalid, "the prompt has a part that is not JSON").
 			Because(fmt.Errorf("openai: encode prompt: %w", err))
 	}
 	return body, nil
+}
+
+// goOn asks for what follows the last message.
+func (r *request) goOn(how string) {
+	switch how {
+	case prefillPrefix:
+		r.Messages[len(r.Messages)-1].Prefix = true
+	case prefillRequest:
+		r.ContinueFinalMessage, r.AddGenerationPrompt = true, new(bool)
+	}
 }
 
 // appendMessage appends m. Tool results are messages of their own there, and

@@ -142,7 +142,7 @@ func TestOpen(t *testing.T) {
 		{"m", "api_key_env=TEAM_KEY", "TEAM_KEY"},
 		{"", "base_url=http://x", "needs a model"},
 		{"m", "base_url=x", "https://host"},
-		{"m", "base_url=http://x&temperature=1", "api_key_env, base_url, max_tokens_field, usage"},
+		{"m", "base_url=http://x&temperature=1", "api_key_env, base_url, max_tokens_field, prefill, usage"},
 		{"m", "base_url=http://x&max_tokens_field=tokens", "max_completion_tokens"},
 	}
 	for _, tt := range refused {
@@ -216,5 +216,48 @@ func TestEnvironment(t *testing.T) {
 	}
 	if want := `{"model":"m","messages":null,"stream":true,"max_completion_tokens":5}`; string(body) != want {
 		t.Errorf("got %s, want %s", body, want)
+	}
+}
+
+// TestGoesOn checks how each kind of server is told to go on with an answer.
+func TestGoesOn(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{
+		"":                       "",
+		"false":                  "",
+		"true":                   `"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"Hello wor"}]`,
+		"prefix":                 `{"role":"assistant","content":"Hello wor","prefix":true}]`,
+		"continue_final_message": `"continue_final_message":true,"add_generation_prompt":false}`,
+	} {
+		var body []byte
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ = io.ReadAll(r.Body)
+			_, _ = io.WriteString(w, "data: [DONE]\n\n")
+		}))
+		t.Cleanup(web.Close)
+		query := "base_url=" + web.URL
+		if setting != "" {
+			query += "&prefill=" + setting
+		}
+		p, err := openQuery(t, "m", query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.(runnel.Continuer).Continues(); got != (want != "") {
+			t.Errorf("prefill=%s: it can: %v", setting, got)
+		}
+		for _, err := range p.Generate(t.Context(), runnel.Prompt{Continue: true, Messages: []runnel.Message{
+			runnel.TextMessage(runnel.User, "hi"), runnel.TextMessage(runnel.Assistant, "Hello wor"),
+		}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.Contains(string(body), want) {
+			t.Errorf("prefill=%s: got %s, want %s", setting, body, want)
+		}
+	}
+	if _, err := openQuery(t, "m", "base_url=http://x&prefill=maybe"); runnel.KindOf(err) != runnel.Invalid {
+		t.Errorf("prefill=maybe: %v", err)
 	}
 }

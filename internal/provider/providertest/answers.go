@@ -19,7 +19,23 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func testRequest(t *testing.T, v Vendor) {
+func testRequest(t *testing.T, v Vendor) { compareRequest(t, v, everything(), v.Request) }
+
+func testContinue(t *testing.T, v Vendor) {
+	if v.Continue == "" {
+		t.Skip("the package has tests of its own")
+	}
+	if _, can := v.Open(t, "http://127.0.0.1").(runnel.Continuer); !can {
+		t.Fatal("the provider is no Continuer")
+	}
+	p := prompt()
+	p.Messages = append(p.Messages, runnel.TextMessage(runnel.Assistant, "Hello, wor"))
+	p.Continue = true
+	compareRequest(t, v, p, v.Continue)
+}
+
+// compareRequest compares what is sent for a prompt with a golden file.
+func compareRequest(t *testing.T, v Vendor, p runnel.Prompt, golden string) {
 	requests := make(chan []byte, 1)
 	s := serve(t, v, func(s *session) {
 		var text bytes.Buffer
@@ -31,24 +47,24 @@ func testRequest(t *testing.T, v Vendor) {
 		requests <- text.Bytes()
 		s.answer(greeting())
 	})
-	if _, _, err := collect(t.Context(), t, s.provider, everything()); err != nil {
+	if _, _, err := collect(t.Context(), t, s.provider, p); err != nil {
 		t.Fatal(err)
 	}
 	got := <-requests
 	if *update {
-		if err := os.MkdirAll(filepath.Dir(v.Request), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(v.Request, got, 0o644); err != nil {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(v.Request)
+	want, err := os.ReadFile(golden)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("the request differs from %s (-want +got):\n%s", v.Request, diff)
+		t.Errorf("the request differs from %s (-want +got):\n%s", golden, diff)
 	}
 }
 

@@ -15,6 +15,7 @@ func Run(t *testing.T, v Vendor) {
 		run  func(*testing.T, Vendor)
 	}{
 		{"request", testRequest},
+		{"request to go on", testContinue},
 		{"answer", testAnswer},
 		{"tools", testTools},
 		{"stop reasons", testStopReasons},

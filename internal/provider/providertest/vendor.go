@@ -49,6 +49,10 @@ type Vendor struct {
 	// Request is the golden file of the request for a prompt that uses
 	// everything; it is written by go test -update.
 	Request string
+
+	// Continue is the same for a prompt that is to go on with an answer, by a
+	// model that can; empty if there are several ways to ask it.
+	Continue string
 }
 
 // An Answer is what the server says. Each string is a fragment.

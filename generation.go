@@ -82,14 +82,15 @@ type Run struct {
 	Session    SessionID    `json:"session"`
 	Generation GenerationID `json:"generation"`
 	State      State        `json:"state"`
-	Attempt    int          `json:"attempt"`           // 0 before the first
-	Owner      string       `json:"owner,omitempty"`   // the node that runs it
-	Model      string       `json:"model,omitempty"`   // the first model asked
-	Cancel     bool         `json:"cancel,omitempty"`  // a stop was asked for
-	Accepted   time.Time    `json:"accepted,omitzero"` // when the prompt was accepted
-	Started    time.Time    `json:"started,omitzero"`  // when the last attempt began
-	Cursor     Cursor       `json:"cursor,omitzero"`   // just before the first event
-	Turn       *Turn        `json:"turn,omitempty"`    // set when State has ended
+	Attempt    int          `json:"attempt"`            // 0 before the first
+	Owner      string       `json:"owner,omitempty"`    // the node that runs it
+	Model      string       `json:"model,omitempty"`    // the first model asked
+	Cancel     bool         `json:"cancel,omitempty"`   // a stop was asked for
+	Accepted   time.Time    `json:"accepted,omitzero"`  // when the prompt was accepted
+	Started    time.Time    `json:"started,omitzero"`   // when the last attempt began
+	Cursor     Cursor       `json:"cursor,omitzero"`    // just before the first event
+	Attempts   []Attempt    `json:"attempts,omitempty"` // those before the last
+	Turn       *Turn        `json:"turn,omitempty"`     // set when State has ended
 
 	// Revision is the version that was read; zero for a record that does not
 	// exist yet. The ledger fills it in.
@@ -108,12 +109,42 @@ type Turn struct {
 	Reasoning  string       `json:"reasoning,omitempty"`
 	Tools      []ToolCall   `json:"tools,omitempty"`
 	StopReason StopReason   `json:"stop_reason,omitempty"`
-	Usage      *Usage       `json:"usage,omitempty"`
+	Usage      *Usage       `json:"usage,omitempty"` // of all attempts, as far as it is known
 	Failure    *Failure     `json:"failure,omitempty"`
+	// Attempts are all of them, if there was more than one.
+	Attempts []Attempt `json:"attempts,omitempty"`
 	// Data is what the publisher of the answer said with its end.
 	Data       json.RawMessage `json:"data,omitempty"`
 	AcceptedAt time.Time       `json:"accepted_at"`
 	StartedAt  time.Time       `json:"started_at,omitzero"`
 	FirstAt    time.Time       `json:"first_token_at,omitzero"`
 	EndedAt    time.Time       `json:"ended_at"`
+}
+
+// An Attempt is what is known of one attempt to run a generation.
+type Attempt struct {
+	Attempt   int       `json:"attempt"`
+	Model     string    `json:"model,omitempty"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// Continued is true if it went on with what the attempts before it had said.
+	Continued bool `json:"continued,omitempty"`
+	// Usage is what the vendor has reported of it; nil if it came to nothing of the kind.
+	Usage *Usage `json:"usage,omitempty"`
+}
+
+// Plus returns what both cost together; nil if neither is known.
+func (u *Usage) Plus(other *Usage) *Usage {
+	if u == nil {
+		return other
+	}
+	if other == nil {
+		return u
+	}
+	return &Usage{
+		InputTokens:      u.InputTokens + other.InputTokens,
+		OutputTokens:     u.OutputTokens + other.OutputTokens,
+		CacheReadTokens:  u.CacheReadTokens + other.CacheReadTokens,
+		CacheWriteTokens: u.CacheWriteTokens + other.CacheWriteTokens,
+		ReasoningTokens:  u.ReasoningTokens + other.ReasoningTokens,
+	}
 }

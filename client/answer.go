@@ -27,8 +27,9 @@ func (a *Answer) Text() string { return string(a.text) }
 func (a *Answer) Reasoning() string { return string(a.reasoning) }
 
 // Apply adds an event of the generation. When another worker takes over, what
-// the earlier attempt said is void, and what it may still say is ignored; after
-// a terminal event nothing changes any more. A reset overrules all of that.
+// the earlier attempt may still say is ignored; what it said stands until the
+// reset that follows. After a terminal event nothing changes any more. A reset
+// overrules all of that.
 func (a *Answer) Apply(ev runnel.Event) {
 	if ev.Type == runnel.EventReset {
 		a.Attempt, a.State = ev.Attempt, runnel.Running
@@ -39,10 +40,7 @@ func (a *Answer) Apply(ev runnel.Event) {
 	if ev.Attempt < a.Attempt || a.State.Ended() {
 		return
 	}
-	if ev.Attempt > a.Attempt {
-		a.Attempt = ev.Attempt
-		a.replace("", "")
-	}
+	a.Attempt = ev.Attempt
 	switch ev.Type {
 	case runnel.EventQueued:
 		a.State = runnel.Queued

@@ -28,7 +28,9 @@ func TestAnswer(t *testing.T) {
 	}{
 		"plain":             {[]event{{Type: runnel.EventQueued}, started(1), text(1, "a"), text(1, "b"), done(1)}, "ab", runnel.Done},
 		"queued":            {[]event{{Type: runnel.EventQueued}}, "", runnel.Queued},
-		"takeover":          {[]event{started(1), text(1, "a"), started(2), text(1, "b"), text(2, "c"), done(1)}, "c", runnel.Running},
+		"takeover":          {[]event{started(1), text(1, "a"), started(2), text(1, "b"), {Type: runnel.EventReset, Attempt: 2}, text(1, "b"), text(2, "c"), done(1)}, "c", runnel.Running},
+		"goes on":           {[]event{started(1), text(1, "a"), started(2), {Type: runnel.EventReset, Attempt: 2, Text: "a"}, text(2, "c"), done(2)}, "ac", runnel.Done},
+		"between the two":   {[]event{started(1), text(1, "a"), started(2)}, "a", runnel.Running},
 		"after the end":     {[]event{started(1), text(1, "a"), done(1), text(1, "b"), {Type: runnel.EventCancelled, Attempt: 1}}, "a", runnel.Done},
 		"reset":             {[]event{started(1), text(1, "abc"), {Type: runnel.EventReset, Attempt: 1, Text: "ab"}, text(1, "d")}, "abd", runnel.Running},
 		"reset of the end":  {[]event{started(1), text(1, "a"), done(1), {Type: runnel.EventReset, Attempt: 1}, started(2), text(2, "b")}, "b", runnel.Running},

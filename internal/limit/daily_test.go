@@ -197,6 +197,12 @@ func TestUsed(t *testing.T) {
 		want int64
 	}{
 		{"as the vendor says", runnel.Turn{Prompt: question, Text: "1234", Usage: &runnel.Usage{InputTokens: 7, OutputTokens: 11}}, 18},
+		{"in all attempts", runnel.Turn{Prompt: question, Text: "1234", Usage: &runnel.Usage{InputTokens: 17, OutputTokens: 12}, Attempts: []runnel.Attempt{
+			{Attempt: 1, Usage: &runnel.Usage{InputTokens: 10, OutputTokens: 1}}, {Attempt: 2, Usage: &runnel.Usage{InputTokens: 7, OutputTokens: 11}},
+		}}, 29},
+		{"the last stopped half-way", runnel.Turn{Prompt: question, Text: "1234", Reasoning: "12345678", Usage: &runnel.Usage{InputTokens: 10, OutputTokens: 1}, Attempts: []runnel.Attempt{
+			{Attempt: 1, Usage: &runnel.Usage{InputTokens: 10, OutputTokens: 1}}, {Attempt: 2},
+		}}, 16},
 		{"stopped half-way", runnel.Turn{Prompt: question, Text: "1234", Reasoning: "12345678"}, 5},
 		{"failed before it spoke", runnel.Turn{Prompt: question}, 0},
 	} {

@@ -70,20 +70,28 @@ func estimate(p *runnel.Prompt, size int) int64 {
 	return tokens + answerTokens
 }
 
-// usedIn returns how many tokens a generation took: as its model has counted, or,
-// if the model did not come to that, an estimate of what was said.
+// usedIn returns how many tokens a generation took: as its model has counted, in
+// all attempts, and, if the model did not come to that in the last one, an
+// estimate of what was said.
 func usedIn(t *runnel.Turn) int64 {
+	counted, used := t.Usage, int64(0)
 	if u := t.Usage; u != nil {
-		return int64(u.InputTokens) + int64(u.OutputTokens)
+		used = int64(u.InputTokens) + int64(u.OutputTokens)
+	}
+	if last := len(t.Attempts) - 1; last >= 0 {
+		counted = t.Attempts[last].Usage
+	}
+	if counted != nil {
+		return used
 	}
 	said := len(t.Text) + len(t.Reasoning)
 	if said == 0 {
-		return 0
+		return used
 	}
 	for _, m := range t.Prompt {
 		for _, part := range m.Parts {
 			said += len(part.Text)
 		}
 	}
-	return int64(said) / bytesPerToken
+	return used + int64(said)/bytesPerToken
 }

@@ -18,6 +18,7 @@ type Metrics struct {
 
 	accept     prometheus.Histogram
 	attempts   *prometheus.CounterVec
+	takeovers  *prometheus.CounterVec
 	ended      *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	firstToken *prometheus.HistogramVec
@@ -45,6 +46,8 @@ func NewMetrics() *Metrics {
 		accept: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "runnel_accept_seconds", Help: "Time to make a prompt durable.", Buckets: shortBuckets}),
 		attempts: counters("runnel_attempts_total", "Attempts to run a generation.", "model"),
+		takeovers: counters("runnel_takeovers_total",
+			"Attempts after the first, by what they do with what was said: continued, restarted, or refused by the model.", "model", "how"),
 		ended:    counters("runnel_generations_total", "Generations that have ended.", "model", "outcome"),
 		duration: histograms("runnel_generation_seconds", "Time from acceptance to the end of a generation.", answerBuckets, "model", "outcome"),
 		firstToken: histograms("runnel_time_to_first_token_seconds",
@@ -62,7 +65,7 @@ func NewMetrics() *Metrics {
 		errors:  counters("runnel_errors_total", "Requests and streams that failed.", "transport", "kind"),
 		refused: counters("runnel_limit_refusals_total", "What was refused because a principal is over a limit.", "limit"),
 	}
-	m.registry.MustRegister(m.accept, m.attempts, m.ended, m.duration, m.firstToken, m.tokenGap, m.retries,
+	m.registry.MustRegister(m.accept, m.attempts, m.takeovers, m.ended, m.duration, m.firstToken, m.tokenGap, m.retries,
 		m.usage, m.failures, m.published, m.appended, m.logLag, m.errors, m.refused,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -86,6 +89,9 @@ func (m *Metrics) Accepted(took time.Duration) { m.accept.Observe(took.Seconds()
 
 // Started records that an attempt began to run.
 func (m *Metrics) Started(model string) { m.attempts.WithLabelValues(model).Inc() }
+
+// TookOver records what an attempt does with what those before it have said.
+func (m *Metrics) TookOver(model, how string) { m.takeovers.WithLabelValues(model, how).Inc() }
 
 // FirstToken records the time from acceptance to the first fragment.
 func (m *Metrics) FirstToken(model string, after time.Duration) {

@@ -27,6 +27,7 @@ func TestMetrics(t *testing.T) {
 	m := obs.NewMetrics()
 	m.Accepted(200 * time.Microsecond)
 	m.Started("echo")
+	m.TookOver("echo", "continued")
 	m.FirstToken("echo", 20*time.Millisecond)
 	m.TokenGap("echo", 3*time.Millisecond)
 	m.Retried("echo", runnel.Limited)
@@ -48,6 +49,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`runnel_accept_seconds_bucket{le="0.0002"} 1`,
 		`runnel_attempts_total{model="echo"} 1`,
+		`runnel_takeovers_total{how="continued",model="echo"} 1`,
 		`runnel_time_to_first_token_seconds_count{model="echo"} 1`,
 		`runnel_token_gap_seconds_count{model="echo"} 1`,
 		`runnel_upstream_retries_total{kind="limited",model="echo"} 1`,

@@ -21,20 +21,41 @@ const (
 // call asks the candidates in turn and adds what comes to out. Until the first
 // fragment a failure that may pass is repeated, and then, or if it may not
 // pass, falls over to the next candidate. After it, a failure is the end.
+//
+// What earlier attempts said stands as long as the models that are asked can go
+// on with it, and begins anew for good with the first that cannot.
 func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []runnel.Candidate, out *outlet) (*runnel.End, error) {
 	s := g.s
+	sofar := g.sofar
 	for i, c := range candidates {
 		if i > 0 {
 			out.started(c.Name, nil)
 		}
+		asked, with, continues := goOn(p, c, sofar)
+		switch {
+		case !continues && sofar != nil:
+			out.reset("")
+			s.metrics.TookOver(c.Name, Restarted)
+			sofar = nil
+		case continues && i == 0:
+			out.reset(string(sofar.text))
+			s.metrics.TookOver(c.Name, Continued)
+		}
 		for try := 0; ; try++ {
-			end, began, err := g.callTraced(ctx, c, try, p, out)
+			end, began, err := g.callTraced(ctx, with, try, asked, out)
 			if err == nil || began || ctx.Err() != nil {
 				return end, err
 			}
 			s.metrics.Retried(c.Name, runnel.KindOf(err))
 			s.log.WarnContext(ctx, "a model call failed before its first token", "generation_id", p.Generation, "model", c.Name, "try", try+1, "err", err)
 			s.logTold(ctx, p.Generation, err)
+			if continues && runnel.KindOf(err) == runnel.Invalid { // the beginning, as far as we know
+				out.reset("")
+				s.metrics.TookOver(c.Name, Refused)
+				asked, with, continues, sofar = p, c, false, nil
+				try = -1
+				continue
+			}
 			wait, again := retryDelay(err, try)
 			if !again || try >= s.cfg.Retries {
 				if i == len(candidates)-1 || runnel.KindOf(err) == runnel.Invalid {

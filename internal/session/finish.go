@@ -24,6 +24,7 @@ func (g *generation) finish(ctx context.Context, t *runnel.Turn, cause error) (e
 	if g.first.IsZero() {
 		t.FirstAt = time.Time{}
 	}
+	g.sumUp(t)
 	switch {
 	case cause == nil:
 		t.State = runnel.Done
@@ -66,6 +67,7 @@ func (g *generation) finishAsIs(ctx context.Context, cause error) error {
 	if err != nil {
 		return err
 	}
+	g.sofar = f
 	t := &runnel.Turn{Model: g.run.Model, Text: string(f.text), Reasoning: string(f.reasoning)}
 	return g.finish(ctx, t, cause)
 }

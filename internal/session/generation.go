@@ -25,6 +25,8 @@ type generation struct {
 	writer     runnel.Writer
 	run        runnel.Run
 	first      time.Time // of the first fragment
+	sofar      *fold     // what earlier attempts said; nil in the first
+	continued  bool      // this one goes on with it
 
 	mu     sync.Mutex
 	lease  runnel.Lease
@@ -156,8 +158,8 @@ func (g *generation) attempt(ctx context.Context) error {
 	}})
 }
 
-// runFrom stores what comes from src. The call goes out while the claim is being
-// stored; what comes back is held until that has succeeded.
+// runFrom stores what comes from src. In a first attempt the call goes out while
+// the claim is being stored; what comes back is held until that has succeeded.
 func (g *generation) runFrom(ctx context.Context, src source) (err error) {
 	s := g.s
 	step := g.step(runnel.StepAttempt)
@@ -170,22 +172,27 @@ func (g *generation) runFrom(ctx context.Context, src source) (err error) {
 	defer cancel()
 	out := newOutlet(s.cfg)
 	g.outlet.Store(out)
-	out.started(src.model, src.data)
-	if g.run.Attempt > 0 {
-		// What the earlier attempt said is void, also to a reader who does not
-		// look at attempts.
-		out.reset()
-	}
 	var caller sync.WaitGroup
-	caller.Go(func() { out.close(src.run(ctx, out)) })
+	ask := func() { caller.Go(func() { out.close(src.run(ctx, out)) }) }
 	defer caller.Wait()
 	defer cancel() // before waiting for the caller
 
+	first := g.run.Attempt == 0
+	if first {
+		out.started(src.model, src.data)
+		ask()
+	}
 	if err := g.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	if err := g.claim(ctx, src.model); err != nil {
 		return err
+	}
+	if !first {
+		if err := g.takeOver(ctx, &src, out); err != nil {
+			return err
+		}
+		ask()
 	}
 	s.metrics.Started(g.label(src.model))
 	var turn *runnel.Turn
@@ -223,6 +230,7 @@ func (g *generation) begin(ctx context.Context) error {
 func (g *generation) claim(ctx context.Context, model string) error {
 	next := g.run
 	for range casRounds {
+		next.Attempts = before(&next)
 		next.State, next.Attempt, next.Model = runnel.Running, g.run.Attempt+1, model
 		next.Owner, next.Started = g.s.cfg.Node, time.Now().UTC()
 		stored, err := g.s.engine.PutRun(context.WithoutCancel(ctx), next)

@@ -14,6 +14,9 @@ type Metrics interface {
 	Accepted(took time.Duration)
 	// Started reports that an attempt began to run.
 	Started(model string)
+	// TookOver reports what an attempt does with what those before it have said:
+	// [Continued], [Restarted] or [Refused].
+	TookOver(model, how string)
 	// FirstToken reports the time from acceptance to the first fragment.
 	FirstToken(model string, after time.Duration)
 	// TokenGap reports the time between two fragments.
@@ -29,10 +32,19 @@ type Metrics interface {
 	Ended(model string, t *runnel.Turn)
 }
 
+// An attempt goes on with what those before it have said, begins anew, or begins
+// anew because its model refused to go on with it.
+const (
+	Continued = "continued"
+	Restarted = "restarted"
+	Refused   = "refused"
+)
+
 type noMetrics struct{}
 
 func (noMetrics) Accepted(time.Duration)           {}
 func (noMetrics) Started(string)                   {}
+func (noMetrics) TookOver(string, string)          {}
 func (noMetrics) FirstToken(string, time.Duration) {}
 func (noMetrics) TokenGap(string, time.Duration)   {}
 func (noMetrics) Retried(string, runnel.Kind)      {}

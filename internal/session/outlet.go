@@ -57,11 +57,17 @@ func (o *outlet) started(model string, data json.RawMessage) {
 	signal(o.ready)
 }
 
-// reset adds the event that voids what an earlier attempt said.
-func (o *outlet) reset() {
+// reset adds the events that say what stands of what earlier attempts said.
+func (o *outlet) reset(text string) {
+	first := cut(text, maxEventText)
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pending = append(o.pending, runnel.Event{Type: runnel.EventReset})
+	o.pending = append(o.pending, runnel.Event{Type: runnel.EventReset, Text: text[:first]})
+	if first < len(text) {
+		o.addText(runnel.EventDelta, text[first:])
+	}
+	o.urgent = true
+	o.mu.Unlock()
+	signal(o.ready)
 }
 
 // add adds a fragment, joined to the one before it where they are of a kind.
@@ -151,16 +157,24 @@ func (o *outlet) addText(t runnel.EventType, text string) {
 			last.Text += text
 			return
 		}
-		for room > 0 && !utf8.RuneStart(text[room]) {
-			room--
-		}
-		if room == 0 { // no character fits: begin another event
+		if room = cut(text, room); room == 0 { // no character fits: begin another event
 			o.pending = append(o.pending, runnel.Event{Type: t})
 			continue
 		}
 		last.Text += text[:room]
 		text = text[room:]
 	}
+}
+
+// cut returns how much of text there is room for, in whole characters.
+func cut(text string, room int) int {
+	if len(text) <= room {
+		return len(text)
+	}
+	for room > 0 && !utf8.RuneStart(text[room]) {
+		room--
+	}
+	return room
 }
 
 // close says how the model's stream ended.
@@ -198,7 +212,7 @@ func signal(c chan struct{}) {
 // and returns the turn so far. The error says why the stream did not end by
 // itself; what came before is stored all the same.
 func (g *generation) drainOutlet(ctx context.Context, out *outlet) (*runnel.Turn, error) {
-	acc := accumulator{limit: g.s.cfg.MaxAnswer}
+	acc := accumulator{limit: g.s.cfg.MaxAnswer, t: runnel.Turn{Model: g.run.Model}}
 	steady := context.WithoutCancel(ctx)
 	var last time.Time // zero: the first fragment is stored at once
 	timer := time.NewTimer(time.Hour)
@@ -216,7 +230,10 @@ func (g *generation) drainOutlet(ctx context.Context, out *outlet) (*runnel.Turn
 			if err := acc.add(&ev); err != nil {
 				return acc.turn(), err
 			}
-			if ev.Type != runnel.EventStarted {
+			if ev.Type == runnel.EventReset {
+				g.continued = ev.Text != ""
+			}
+			if ev.Type != runnel.EventStarted && ev.Type != runnel.EventReset {
 				last = time.Now()
 				if g.first.IsZero() {
 					g.first = last
@@ -260,6 +277,9 @@ func (a *accumulator) add(ev *runnel.Event) error {
 		a.sealed += ev.Seal.Len()
 	case runnel.EventTool:
 		a.addTool(ev.Tool)
+	case runnel.EventReset: // before anything else, or instead of what it began with
+		a.text.Reset()
+		a.text.WriteString(ev.Text)
 	default:
 	}
 	if a.text.Len()+a.reasoning.Len()+a.inputSize+a.sealed > a.limit {

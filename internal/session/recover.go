@@ -79,6 +79,11 @@ func (s *Service) foldGeneration(ctx context.Context, run *runnel.Run) (*fold, e
 	if err != nil {
 		return nil, err
 	}
+	return s.foldUntil(ctx, run, end)
+}
+
+// foldUntil reads what the log says of one generation up to a position.
+func (s *Service) foldUntil(ctx context.Context, run *runnel.Run, end runnel.Cursor) (*fold, error) {
 	_, folds, err := s.foldLog(ctx, run.Session, run.Cursor, end)
 	if err != nil {
 		// The position may be void or expired: look at all there is.

@@ -14,18 +14,21 @@ type fold struct {
 	attempt                   int
 	text, reasoning           []byte
 	tools                     []runnel.Event
+	whole                     bool // these are known from their beginning
+	attempts                  []runnel.Attempt
 }
 
+// apply adds an event. What an attempt has said stands until the reset of the
+// next one, which a crash may have taken back, says otherwise.
 func (f *fold) apply(ev *runnel.Event) {
-	if ev.Attempt > f.attempt {
-		f.attempt = ev.Attempt
-		f.text, f.reasoning, f.tools = nil, nil, nil
-	}
+	f.attempt = max(f.attempt, ev.Attempt)
 	switch ev.Type {
 	case runnel.EventQueued:
 		f.queued = ev
 	case runnel.EventStarted:
 		f.started = ev
+		f.note(ev.Attempt).Model = ev.Model
+		f.whole = f.whole || len(f.text)+len(f.reasoning)+len(f.tools) == 0
 	case runnel.EventDelta:
 		f.text = append(f.text, ev.Text...)
 	case runnel.EventReasoning:
@@ -33,13 +36,23 @@ func (f *fold) apply(ev *runnel.Event) {
 	case runnel.EventReset:
 		f.text = append(f.text[:0], ev.Text...)
 		f.reasoning = append(f.reasoning[:0], ev.Reasoning...)
-		f.tools = nil
+		f.tools, f.whole = nil, true
+		f.note(ev.Attempt).Continued = ev.Text != ""
 	case runnel.EventTool:
 		f.tools = append(f.tools, *ev)
 	case runnel.EventDone, runnel.EventFailed, runnel.EventCancelled:
 		f.terminal = ev
 	case runnel.EventProgress: // of the moment; not repeated
 	}
+}
+
+// note returns where it is kept what is known of an attempt, which is the last
+// one so far.
+func (f *fold) note(attempt int) *runnel.Attempt {
+	if n := len(f.attempts); n == 0 || f.attempts[n-1].Attempt != attempt {
+		f.attempts = append(f.attempts, runnel.Attempt{Attempt: attempt})
+	}
+	return &f.attempts[len(f.attempts)-1]
 }
 
 // reset builds what a reader needs whose view is void after intact: one reset

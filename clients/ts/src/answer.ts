@@ -19,8 +19,8 @@ export class Answer {
 
   /**
    * apply adds an event of the generation. When another worker takes over, what the
-   * earlier attempt said is void, and what it may still say is ignored; after a
-   * terminal event nothing changes any more. A reset overrules all of that.
+   * earlier attempt may still say is ignored; what it said stands until the reset that
+   * follows. After a terminal event nothing changes any more. A reset overrules all of that.
    */
   apply(event: SessionEvent): void {
     this.generation = event.generation;
@@ -34,10 +34,7 @@ export class Answer {
       return;
     }
     if (event.attempt < this.attempt || this.ended) return;
-    if (event.attempt > this.attempt) {
-      this.attempt = event.attempt;
-      this.#replace('', '');
-    }
+    this.attempt = event.attempt;
     switch (event.type) {
       case 'generation.queued':
         this.state = 'queued';

@@ -105,6 +105,16 @@ export interface Message {
   parts: Part[];
 }
 
+/** What is known of one attempt to run a generation. */
+export interface Attempt {
+  attempt: number;
+  model?: string;
+  started_at?: string;
+  /** It went on with what the attempts before it had said. */
+  continued?: boolean;
+  usage?: Usage;
+}
+
 /** How a generation ended: what was asked, what was answered, at what cost. */
 export interface Turn {
   generation: string;
@@ -116,8 +126,11 @@ export interface Turn {
   reasoning?: string;
   tools?: { id: string; name: string; input: unknown }[];
   stop_reason?: string;
+  /** Of all attempts, as far as it is known. */
   usage?: Usage;
   failure?: Failure;
+  /** All of them, if there was more than one. */
+  attempts?: Attempt[];
   accepted_at: string;
   started_at?: string;
   first_token_at?: string;

@@ -14,6 +14,7 @@ type fold struct {
 	attempt                   int
 	text, reasoning           []byte
 	tools                     []runnel.Event
+	sealed                    bool // there was reasoning, which nobody may read
 	whole                     bool // these are known from their beginning
 	attempts                  []runnel.Attempt
 }
@@ -33,10 +34,11 @@ func (f *fold) apply(ev *runnel.Event) {
 		f.text = append(f.text, ev.Text...)
 	case runnel.EventReasoning:
 		f.reasoning = append(f.reasoning, ev.Text...)
+		f.sealed = f.sealed || ev.Seal != nil
 	case runnel.EventReset:
 		f.text = append(f.text[:0], ev.Text...)
 		f.reasoning = append(f.reasoning[:0], ev.Reasoning...)
-		f.tools, f.whole = nil, true
+		f.tools, f.sealed, f.whole = nil, false, true
 		f.note(ev.Attempt).Continued = ev.Text != ""
 	case runnel.EventTool:
 		f.tools = append(f.tools, *ev)

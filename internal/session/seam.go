@@ -47,7 +47,7 @@ func (g *generation) takeOver(ctx context.Context, src *source, out *outlet) err
 // that cannot be: there is no text, or not only text, or not all of it is known;
 // or the model cannot.
 func goOn(p runnel.Prompt, c runnel.Candidate, f *fold) (runnel.Prompt, runnel.Candidate, bool) {
-	if f == nil || !f.whole || len(f.reasoning) > 0 || len(f.tools) > 0 || p.ToolChoice.Mode == "any" || p.ToolChoice.Mode == "tool" {
+	if f == nil || !f.whole || f.sealed || len(f.reasoning) > 0 || len(f.tools) > 0 || p.ToolChoice.Mode == "any" || p.ToolChoice.Mode == "tool" {
 		return p, c, false
 	}
 	model, can := c.Provider.(runnel.Continuer)

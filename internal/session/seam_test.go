@@ -124,6 +124,7 @@ func TestBeginsAnew(t *testing.T) {
 		"nothing yet":    {ask("hi"), nil, goesOn{whole}},
 		"only space":     {ask("hi"), []runnel.Delta{text(" \n")}, goesOn{whole}},
 		"reasoning":      {ask("hi"), []runnel.Delta{{Reasoning: "hm"}, text("a")}, goesOn{whole}},
+		"hidden":         {ask("hi"), []runnel.Delta{{Seal: &runnel.Seal{Redacted: "x"}}, text("a")}, goesOn{whole}},
 		"a call":         {ask("hi"), []runnel.Delta{text("a"), {Tool: &runnel.ToolDelta{ID: "t", Name: "look"}}}, goesOn{whole}},
 		"a forced call":  {forced, []runnel.Delta{text("a")}, goesOn{whole}},
 		"it may not now": {ask("hi"), []runnel.Delta{text("a")}, unable{goesOn{whole}}},

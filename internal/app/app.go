@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -279,13 +280,14 @@ func (a *App) sessionConfig() session.Config {
 	}
 }
 
-// nodeName tells this process from others in the records of generations.
+// nodeName tells this process from all others in the records of generations, also
+// from those of other containers that have the same host's name.
 func nodeName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s/%d", host, os.Getpid())
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), strings.ToLower(rand.Text()[:6]))
 }
 
 // orNone turns a zero that somebody chose into what parts take for none: to

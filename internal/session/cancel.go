@@ -12,6 +12,7 @@ var (
 	errStopped  = errors.New("stopped by request")
 	errHandover = errors.New("handed over to another worker")
 	errFenced   = errors.New("taken over by another worker")
+	errHeld     = errors.New("another worker still runs it")
 )
 
 // casRounds bounds the repetitions of a read and compare-and-swap. Writers of

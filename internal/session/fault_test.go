@@ -16,14 +16,25 @@ import (
 	"github.com/runnelhq/runnel/internal/session"
 )
 
-// deaf is an engine whose leases are never renewed: its worker is taken for
-// dead while it goes on.
+// deaf is an engine whose leases are never renewed, and whose node does not answer
+// others: its worker is taken for dead while it goes on.
 type deaf struct{ *memlog.Engine }
+
+func (deaf) Answer(ctx context.Context, _ string, _ func(), _ func(context.Context, []byte) []byte) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 func (d deaf) Dequeue(ctx context.Context) (runnel.Lease, error) {
 	l, err := d.Engine.Dequeue(ctx)
 	return deafLease{l}, err
 }
+
+// leaseless is an engine whose leases are never renewed, and whose node can be
+// asked what it does.
+type leaseless struct{ *memlog.Engine }
+
+func (f leaseless) Dequeue(ctx context.Context) (runnel.Lease, error) { return deaf(f).Dequeue(ctx) }
 
 type deafLease struct{ runnel.Lease }
 
@@ -86,6 +97,46 @@ func TestLeaseComesBackToItsHolder(t *testing.T) {
 		synctest.Wait()
 		if depth, _ := engine.Depth(t.Context()); depth != 0 {
 			t.Errorf("%d prompts are left", depth)
+		}
+	})
+}
+
+// A worker whose lease has run out, and who says that it works on, is left alone
+// by the one that is given the prompt.
+func TestHolderWithoutLeaseIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := memlog.New()
+		old := start(t, leaseless{engine}, only(says(3*time.Second, "a", "b", "c", "d")), session.Config{Node: "old", MaxGenerations: 1})
+		r := old.submit(t, ask("hi"))
+		old.until(t, r, isDelta)
+		start(t, engine, only(says(time.Second, "n", "e", "w")), session.Config{Node: "new"})
+		if got, want := shape(old.await(t, r)), "queued started1 +a +b +c +d done"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		synctest.Wait()
+		if depth, _ := engine.Depth(t.Context()); depth != 0 {
+			t.Errorf("%d prompts are left", depth)
+		}
+	})
+}
+
+// Who is asked as it hands over does not claim what it gives away.
+func TestHandoverIsNotHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := memlog.New()
+		old := start(t, engine, only(hangs("a")), session.Config{Node: "old", DrainTimeout: time.Second})
+		r := old.submit(t, ask("hi"))
+		old.until(t, r, isDelta)
+		fresh := start(t, engine, only(says(0, "n", "e", "w")), session.Config{Node: "new"})
+		if err := old.stop(); err != nil {
+			t.Fatal(err)
+		}
+		stopped := time.Now()
+		fresh.await(t, r)
+		if took := time.Since(stopped); took > engine.LeaseTime()/2 {
+			t.Errorf("the new worker began %v after the old one had stopped", took)
 		}
 	})
 }

@@ -86,6 +86,9 @@ func (g *generation) prepare(ctx context.Context) error {
 		return err
 	}
 	g.run = run
+	if g.heldElsewhere(ctx) {
+		return errHeld
+	}
 	if g.run.Cancel {
 		g.interrupt(errStopped)
 	}
@@ -274,7 +277,11 @@ func (g *generation) settle(ctx context.Context, err error) {
 	case errors.Is(err, runnel.ErrFenced) || errors.Is(err, errFenced):
 		log.InfoContext(ctx, "another worker has taken over")
 		return
+	case errors.Is(err, errHeld):
+		log.InfoContext(ctx, "the worker that runs it has lost its lease and works on", "worker", g.run.Owner)
+		return
 	case errors.Is(err, errHandover):
+		s.release(g) // first: whoever is given it asks us whether we still run it
 		log.InfoContext(ctx, "handed over")
 	default:
 		log.ErrorContext(ctx, "cannot work on a prompt", "err", err)

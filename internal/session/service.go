@@ -81,6 +81,12 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	background.Go(func() error { s.keepLeases(work); return nil })
 	background.Go(func() error { s.trail.report(work); return nil })
+	if !s.cfg.Idle {
+		background.Go(func() error {
+			defer stopTaking() // nothing is begun that others would take for abandoned
+			return s.tellHolders(work)
+		})
+	}
 
 	select {
 	case <-listening:
@@ -96,7 +102,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
-	return fmt.Errorf("session: wait for stop requests: %w", err)
+	return fmt.Errorf("session: listen to other nodes: %w", err)
 }
 
 // Running returns how many generations are leased by this node, running or

@@ -143,7 +143,9 @@ func (s *Service) work(ctx context.Context, g *generation) {
 func (s *Service) release(g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.active, g.prompt.Generation)
+	if s.active[g.prompt.Generation] == g {
+		delete(s.active, g.prompt.Generation)
+	}
 	for _, w := range s.waiting[g.prompt.Session] {
 		select {
 		case w.nudge <- struct{}{}:

@@ -17,7 +17,7 @@ import (
 
 const (
 	sessions = 50
-	rate     = 20 // tokens a second, of each
+	rate     = 10 // tokens a second, of each
 )
 
 // A fault is something that is done to a cluster while it streams.

@@ -55,10 +55,14 @@ func StoreUnanswered(ctx context.Context, w runnel.Writer, ev runnel.Event) erro
 	if err != nil {
 		return err
 	}
-	a.unsure = append(a.unsure, body)
+	a.unsure = append(a.unsure, unsure{a.last, body})
 	_, err = a.engine.conn.publish(ctx, a.subject, body, a.last, nil)
 	return err
 }
+
+// StepBack leaves w as if a server that had fallen behind had told it where the
+// session ends.
+func StepBack(w runnel.Writer, seq runnel.Seq) { w.(*writer).last = uint64(seq) }
 
 // RepairAtOnce has a session's tail mended by many repairers at once.
 func (e *Engine) RepairAtOnce(ctx context.Context, id runnel.SessionID) error {

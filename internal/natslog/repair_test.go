@@ -224,11 +224,13 @@ func TestUnansweredAppend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(text string) {
+	write := func(text string) runnel.Seq {
 		t.Helper()
-		if _, err := w.Append(t.Context(), delta("s", text)); err != nil {
+		at, err := w.Append(t.Context(), delta("s", text))
+		if err != nil {
 			t.Fatal(err)
 		}
+		return at.Seq
 	}
 	lose := func(text string) {
 		t.Helper()
@@ -236,7 +238,7 @@ func TestUnansweredAppend(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("0")
+	first := write("0")
 	lose("1")
 	write("1") // again
 	lose("2")
@@ -248,7 +250,11 @@ func TestUnansweredAppend(t *testing.T) {
 	}
 	write("5")
 	write("5") // means it
-	want(t, e, "s", runnel.Cursor{}, "0", "1", "2", "3", "4", "5", "5")
+	lose("6")
+	natslog.StepBack(w, first)
+	write("6") // again
+	write("7")
+	want(t, e, "s", runnel.Cursor{}, "0", "1", "2", "3", "4", "5", "5", "6", "7")
 }
 
 // TestRepairersDoNotRepeat has two repairers read the same stretch: the second

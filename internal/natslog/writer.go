@@ -30,9 +30,15 @@ type appender struct {
 	subject string
 	last    uint64 // what the subject ended with when we last knew
 	before  uint64 // and before that
-	// unsure are bodies of which one may have been stored after last: their
-	// publication was not answered.
-	unsure [][]byte
+	// unsure are publications without an answer, which may have been stored.
+	unsure []unsure
+}
+
+// An unsure publication can only be stored right after what it expected the
+// subject to end with.
+type unsure struct {
+	expect uint64
+	body   []byte
 }
 
 // begin learns what the session ends with.
@@ -85,15 +91,20 @@ func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Even
 	case errors.Is(err, errConflict):
 		return a.catchUp(ctx, body, check)
 	case errors.Is(err, errNoAnswer), ctx.Err() != nil:
-		if !a.isUnsure(body) {
-			a.unsure = append(a.unsure, body)
-		}
+		a.unsure = append(a.unsure, unsure{a.last, body})
 	}
 	return seq, err
 }
 
-func (a *appender) isUnsure(body []byte) bool {
-	return slices.ContainsFunc(a.unsure, func(b []byte) bool { return bytes.Equal(b, body) })
+// pass goes on to the next message of the subject, and reports whether it is one
+// that was unsure. Others that expected to come where it stands never will.
+func (a *appender) pass(m message) (ours bool) {
+	a.unsure = slices.DeleteFunc(a.unsure, func(u unsure) bool {
+		ours = ours || u.expect == m.prev && bytes.Equal(u.body, m.data)
+		return u.expect < m.seq
+	})
+	a.before, a.last = a.last, m.seq
+	return ours
 }
 
 // catchUp reads what has been appended since last. The sequence is that of
@@ -107,9 +118,7 @@ func (a *appender) catchUp(ctx context.Context, body []byte, check func(*runnel.
 		return 0, a.stepBack(ctx)
 	}
 	for _, m := range found {
-		ours := m.prev == a.last && a.isUnsure(m.data)
-		a.before, a.last, a.unsure = a.last, m.seq, nil
-		if ours && bytes.Equal(m.data, body) {
+		if ours := a.pass(m); ours && bytes.Equal(m.data, body) {
 			return m.seq, nil
 		}
 		var ev runnel.Event

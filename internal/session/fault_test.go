@@ -121,12 +121,29 @@ func TestHolderWithoutLeaseIsLeftAlone(t *testing.T) {
 	})
 }
 
+// lingering is an engine whose leases are given back some time before the caller
+// hears of it.
+type lingering struct{ *memlog.Engine }
+
+func (l lingering) Dequeue(ctx context.Context) (runnel.Lease, error) {
+	lease, err := l.Engine.Dequeue(ctx)
+	return lingeringLease{lease}, err
+}
+
+type lingeringLease struct{ runnel.Lease }
+
+func (l lingeringLease) Release(ctx context.Context) error {
+	err := l.Lease.Release(ctx)
+	time.Sleep(100 * time.Millisecond)
+	return err
+}
+
 // Who is asked as it hands over does not claim what it gives away.
 func TestHandoverIsNotHeld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		engine := memlog.New()
-		old := start(t, engine, only(hangs("a")), session.Config{Node: "old", DrainTimeout: time.Second})
+		old := start(t, lingering{engine}, only(hangs("a")), session.Config{Node: "old", DrainTimeout: time.Second})
 		r := old.submit(t, ask("hi"))
 		old.until(t, r, isDelta)
 		fresh := start(t, engine, only(says(0, "n", "e", "w")), session.Config{Node: "new"})

@@ -7,7 +7,7 @@ LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help web page-if-possible run build test race e2e interop client-ts soak fuzz lint fmt bench cover generate check clean
+.PHONY: help web page-if-possible run build test race e2e interop client-ts soak fuzz lint fmt bench cover generate check clean cluster cluster-test faults
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,19 @@ interop: build client-ts interop/node_modules/.package-lock.json ## real clients
 
 client-ts: clients/ts/node_modules/.package-lock.json ## build and test the TypeScript client (needs node and npm)
 	cd clients/ts && npm test
+
+bin/nats-server: go.mod
+	$(GO) build -o $@ github.com/nats-io/nats-server/v2
+
+cluster: build bin/nats-server ## run three NATS servers and three nodes on this machine (Linux)
+	$(GO) run ./e2e/cluster/up bin/runnel bin/nats-server
+
+faults: build ## do to a cluster what happens to clusters, and write the table in docs/reliability.md (Linux; ten minutes)
+	$(GO) test -tags cluster -count=1 -timeout 30m -v ./e2e/cluster -report ../../docs/reliability.md
+
+cluster-test: build bin/nats-server ## a part of that, in two minutes
+	$(GO) run ./e2e/cluster/up -once bin/runnel bin/nats-server
+	$(GO) test -tags cluster -short -count=1 -timeout 15m -v ./e2e/cluster
 
 soak: build ## the kill test for ten minutes, many sessions
 	RUNNEL_SOAK=10m $(GO) test -count=1 -timeout 30m -run 'TestKill' -v ./e2e/...

@@ -36,7 +36,7 @@ type Cluster struct {
 	Nodes [size]*Process
 	URLs  [size]string // of the nodes, for clients
 
-	servers [size]string // URLs of the NATS servers
+	Servers [size]string // URLs of the NATS servers
 	stores  [size]string // their folders
 	hosts   []*host
 }
@@ -105,7 +105,7 @@ func (c *Cluster) addServers(o *Options) error {
 		if ports[i], err = h.port(6222); err != nil {
 			return err
 		}
-		c.servers[i] = fmt.Sprintf("nats://%s:%d", h.inside, client)
+		c.Servers[i] = fmt.Sprintf("nats://%s:%d", h.inside, client)
 		routes = append(routes, fmt.Sprintf("nats://%s:%d", h.inside, ports[i]))
 	}
 	for i := range size {
@@ -128,11 +128,11 @@ cluster {
   routes: [%s]
   ping_interval: "2s"
 }
-`, name, strings.TrimPrefix(c.servers[i], "nats://"), c.stores[i], c.hosts[i].inside, ports[i], strings.Join(routes, ", ")), 0o600)
+`, name, strings.TrimPrefix(c.Servers[i], "nats://"), c.stores[i], c.hosts[i].inside, ports[i], strings.Join(routes, ", ")), 0o600)
 		if err != nil {
 			return err
 		}
-		server := c.servers[i]
+		server := c.Servers[i]
 		c.NATS[i] = &Process{Name: name, host: c.hosts[i], argv: []string{o.NATS, "--config", file}, ready: func(ctx context.Context) error {
 			return clustered(ctx, server)
 		}}
@@ -149,7 +149,7 @@ func (c *Cluster) addNodes(o *Options) error {
 		}
 		address := fmt.Sprintf("%s:%d", h.outside, port)
 		c.URLs[i] = "http://" + address
-		argv := []string{o.Runnel, "serve", "--listen", address, "--insecure", "--nats-url", strings.Join(c.servers[:], ",")}
+		argv := []string{o.Runnel, "serve", "--listen", address, "--insecure", "--nats-url", strings.Join(c.Servers[:], ",")}
 		url := c.URLs[i]
 		c.Nodes[i] = &Process{Name: "runnel" + strconv.Itoa(i), host: h, argv: append(argv, o.Nodes[i]...), ready: func(ctx context.Context) error {
 			return Ready(ctx, url)
@@ -160,7 +160,7 @@ func (c *Cluster) addNodes(o *Options) error {
 
 // Leader returns the index of the NATS server that leads a stream.
 func (c *Cluster) Leader(ctx context.Context, stream string) (int, error) {
-	nc, err := nats.Connect(strings.Join(c.servers[:], ","))
+	nc, err := nats.Connect(strings.Join(c.Servers[:], ","))
 	if err != nil {
 		return 0, err
 	}

@@ -90,6 +90,8 @@ func table() []rule {
 		{"internal/wsconn/wstest", nil},
 		{"internal/archtest", nil},
 		{"e2e", nil},
+		{"e2e/cluster", nil},
+		{"e2e/cluster/up", []string{".", "client", "e2e/cluster"}},
 		{"interop/lib/handlers/go", nil},
 	}
 }
@@ -107,6 +109,7 @@ func testOnly() []string {
 func owners() []rule {
 	return []rule{
 		{"internal/natslog", []string{"github.com/nats-io/"}},
+		{"e2e/cluster", []string{"github.com/nats-io/"}}, // asks who leads
 		{"internal/provider/bedrock", []string{"github.com/aws/"}},
 		{"internal/function", []string{"github.com/aws/"}}, // signs calls of Lambda
 		{"internal/awsfn", []string{"github.com/aws/"}},

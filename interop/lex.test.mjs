@@ -172,3 +172,36 @@ test('the same page, answered by a handler that streams as it did at AWS', LIMIT
   assert.equal(state, STATE);
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
 });
+
+// What npm has as aws-lex-web-ui gets these from elsewhere when it starts.
+const ELSEWHERE = {
+  'https://sdk.amazonaws.com/js/aws-sdk-2.180.0.min.js': 'lex-web-ui-aws-sdk/dist/aws-sdk.min.js',
+  'https://cdn.jsdelivr.net/npm/vue@2.5.13/dist/vue.min.js': 'lex-web-ui-vue/dist/vue.min.js',
+  'https://unpkg.com/vuex@3.0.1/dist/vuex.min.js': 'lex-web-ui-vuex/dist/vuex.min.js',
+  'https://unpkg.com/vuetify@0.17.6/dist/vuetify.min.js': 'lex-web-ui-vuetify/dist/vuetify.min.js',
+  'https://unpkg.com/vuetify@0.17.6/dist/vuetify.min.css': 'lex-web-ui-vuetify/dist/vuetify.min.css',
+};
+
+test('the bundle that npm has, as it is, shows an answer', LIMIT, async (t) => {
+  const gateway = await start(t, { lex: { guests: true, ui: path('node_modules/aws-lex-web-ui/dist') } }, ['--dev-tls']);
+  const browser = await openBrowser(t, { ignoreHTTPSErrors: true });
+  const page = await browser.newPage();
+  const strangers = [];
+  await page.route(/^https:\/\/(?!127\.0\.0\.1)/, (route) => {
+    const url = route.request().url();
+    if (ELSEWHERE[url]) return route.fulfill({ path: path(`node_modules/${ELSEWHERE[url]}`) });
+    // The names of icons would show without their font.
+    if (url.startsWith('https://fonts.googleapis.com/')) return route.fulfill({ contentType: 'text/css', body: '.material-icons { visibility: hidden }' });
+    strangers.push(url);
+    return route.abort();
+  });
+  await page.goto(`${gateway.url.replace('http:', 'https:')}/lex/`);
+  await page.getByText('Ask me anything.').waitFor();
+  await page.fill('#text-input', 'What is a durable log?');
+  await page.press('#text-input', 'Enter');
+  const texts = page.locator('.message-text');
+  await texts.nth(2).waitFor();
+  assert.deepEqual((await texts.allInnerTexts()).map((text) => text.slice(0, 34)), ['Ask me anything.', 'What is a durable log?', 'You said: “What is a durable log?”']);
+  assert.deepEqual(strangers, []); // all else that it asked of AWS came here
+  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+});

@@ -180,8 +180,8 @@ func (s *state) checkSignature(c *claim, key *credential, r Request) error {
 		signing = derive(string(key.Secret), sc)
 	}
 	hosts := canonicalHosts(r.Host, s.hosts)
-	if svc.endpoint != "" { // a page that is led here signs for where it believes to be
-		hosts = append(hosts, svc.endpoint+"."+c.region+".amazonaws.com")
+	for _, endpoint := range svc.endpoints { // a page that is led here signs for where it believes to be
+		hosts = append(hosts, endpoint+"."+c.region+".amazonaws.com")
 	}
 	query, buf := canonicalQuery(c.query), make([]byte, 0, 1024)
 	for _, payload := range payloads {
@@ -213,15 +213,15 @@ func (k *credential) check(token string, now time.Time) error {
 
 // A service is what differs between those that requests are signed for.
 type service struct {
-	unsignedBody bool   // clients may leave the body unsigned: RecognizeUtterance streams it
-	apollo       bool   // clients may have signed another body than they sent
-	endpoint     string // in AWS's names for it, where clients in browsers know no other
+	unsignedBody bool     // clients may leave the body unsigned: RecognizeUtterance streams it
+	apollo       bool     // clients may have signed another body than they sent
+	endpoints    []string // in AWS's names for it, where clients in browsers know no other
 }
 
 func serviceOf(name string) (s service, known bool) {
 	switch name {
 	case "lex":
-		return service{unsignedBody: true, endpoint: "runtime-v2-lex"}, true
+		return service{unsignedBody: true, endpoints: []string{"runtime-v2-lex", "runtime.lex"}}, true
 	case "appsync":
 		return service{apollo: true}, true
 	case "execute-api", "bedrock", "lambda", "dynamodb":

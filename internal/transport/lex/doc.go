@@ -7,6 +7,7 @@
 //	POST   /bots/…/sessions/{session}            PutSession
 //	GET    /bots/…/sessions/{session}            GetSession
 //	DELETE /bots/…/sessions/{session}            DeleteSession
+//	POST   /bot/…/user/{session}/text            PostText, of Lex's first version
 //	POST   /  X-Amz-Target: AWSCognitoIdentityService.GetId, .GetCredentialsForIdentity
 //	POST   /  X-Amz-Target: DynamoDB_20120810.GetItem, .PutItem, .DeleteItem
 //

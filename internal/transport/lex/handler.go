@@ -109,6 +109,7 @@ func (h *Handler) Register(handle func(pattern string, handler http.Handler)) {
 	} {
 		handle(pattern, h.handler(op, WriteError))
 	}
+	handle("POST /bot/{bot}/alias/{alias}/user/{session}/text", h.handler(operation{"lex:PostText", h.postText}, writeV1Error))
 }
 
 // An operation is one of a service's.

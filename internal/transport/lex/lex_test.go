@@ -249,6 +249,43 @@ func TestSessionsAreTheCallers(t *testing.T) {
 	}
 }
 
+// TestPostText: the first version's one operation, in its words.
+func TestPostText(t *testing.T) {
+	t.Parallel()
+	answers := make(chan string, 3)
+	r := start(t, lex.Config{Fulfill: fulfillment(t, func(map[string]any) string { return <-answers })})
+	const path = "/bot/Runnel/alias/$LATEST/user/us-east-1:abc/text"
+	for _, tt := range []struct {
+		answer string
+		want   map[string]any
+	}{
+		{
+			`{"sessionState":{"dialogAction":{"type":"Close"},"intent":{"name":"Mine","state":"Fulfilled"}},"messages":[{"contentType":"CustomPayload","content":"**bold**"}]}`,
+			map[string]any{"intentName": "Mine", "dialogState": "Fulfilled", "message": "**bold**", "messageFormat": "CustomPayload"},
+		},
+		{
+			`{"sessionState":{"dialogAction":{"type":"ElicitIntent"}},"messages":[{"contentType":"PlainText","content":"a"},{"contentType":"PlainText","content":"b"}]}`,
+			map[string]any{
+				"intentName": "FallbackIntent", "dialogState": "ElicitIntent", "messageFormat": "Composite",
+				"message": `{"messages":[{"type":"PlainText","group":0,"value":"a"},{"type":"PlainText","group":1,"value":"b"}]}`,
+			},
+		},
+		{"", map[string]any{"intentName": "FallbackIntent", "dialogState": "Failed", "message": "Sorry, this could not be answered. Please try again.", "messageFormat": "PlainText"}},
+	} {
+		answers <- tt.answer
+		tt.want["slots"], tt.want["sessionAttributes"] = map[string]any{}, map[string]any{"a": "1"}
+		code, _, got := r.send(t, "POST", path, `{"inputText":"Hi","sessionAttributes":{"a":"1"}}`)
+		if diff := cmp.Diff(tt.want, got); diff != "" || code != 200 {
+			t.Errorf("got %d (-want +got):\n%s", code, diff)
+		}
+	}
+	for _, body := range []string{`{"inputText":" "}`, `{`} {
+		if code, head, got := r.send(t, "POST", path, body); code != 400 || head.Get("X-Amzn-Errortype") != "BadRequestException" || got["message"] == "" {
+			t.Errorf("%s: got %d %s %v", body, code, head.Get("X-Amzn-Errortype"), got)
+		}
+	}
+}
+
 func pack(t *testing.T, v string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -298,23 +335,20 @@ func TestUtterance(t *testing.T) {
 	}
 }
 
-// TestFunction: what a fulfillment is told, and what becomes of its answer.
-func TestFunction(t *testing.T) {
-	t.Parallel()
-	events := make(chan map[string]any, 1)
-	answers := make(chan string, 1)
+// fulfillment is a function that returns what answer does; it raises for nothing.
+func fulfillment(t *testing.T, answer func(event map[string]any) string) *function.Function {
+	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var event map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&event); err != nil {
 			t.Error(err)
 		}
-		events <- event
-		answer := <-answers
-		if answer == "" {
+		said := answer(event)
+		if said == "" {
 			w.Header().Set("X-Amz-Function-Error", "Unhandled")
-			answer = `{"errorMessage":"it broke"}`
+			said = `{"errorMessage":"it broke"}`
 		}
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, said)
 	}))
 	t.Cleanup(backend.Close)
 	set, err := function.New([]function.Config{{Name: "f", Invoke: &function.Remote{Endpoint: backend.URL, Function: "f", Region: "us-east-1", Unsigned: true}}}, function.Options{})
@@ -333,6 +367,18 @@ func TestFunction(t *testing.T) {
 		running.Wait()
 	})
 	f, _ := set.Lookup("f")
+	return f
+}
+
+// TestFunction: what a fulfillment is told, and what becomes of its answer.
+func TestFunction(t *testing.T) {
+	t.Parallel()
+	events := make(chan map[string]any, 1)
+	answers := make(chan string, 1)
+	f := fulfillment(t, func(event map[string]any) string {
+		events <- event
+		return <-answers
+	})
 	r := start(t, lex.Config{Fulfill: f})
 
 	answers <- `{"sessionState":{"dialogAction":{"type":"Close"},"intent":{"name":"Mine","state":"Fulfilled"}},

@@ -91,10 +91,12 @@ func (p *Page) config(r *http.Request) any {
 		"region":  region,
 		"cognito": map[string]string{"poolId": region + ":00000000-0000-0000-0000-000000000000", "region": region},
 		"lex": map[string]any{
-			"region": region, "v2BotId": "RUNNELBOT0", "v2BotAliasId": "RUNNELLIVE", "v2BotLocaleId": "en_US",
+			"region": region, "botName": "Runnel", "v2BotId": "RUNNELBOT0", "v2BotAliasId": "RUNNELLIVE", "v2BotLocaleId": "en_US",
 			"initialText": "Ask me anything.", "allowStreamingResponses": true,
 			"streamingWebSocketEndpoint": scheme + r.Host + "/" + p.stage, "streamingDynamoDbTable": p.table,
 		},
 		"recorder": map[string]bool{"enable": false},
+		// Or it would say its first text again after every answer.
+		"ui": map[string]any{"toolbarTitle": "Chat", "pageTitle": "Chat", "pushInitialTextOnRestart": false},
 	}
 }

@@ -42,7 +42,7 @@ func TestPage(t *testing.T) {
 		"":                              `<script src="runnel-endpoints.js">`,
 		"a.js":                          "the bundle",
 		"sub/b.css":                     "c",
-		"runnel-endpoints.js":           "window.fetch",
+		"runnel-endpoints.js":           "XMLHttpRequest",
 		"lex-web-ui-loader-config.json": `"streamingWebSocketEndpoint":"ws://` + strings.TrimPrefix(srv.URL, "http://") + `/Prod"`,
 		"sub":                           "404",
 		"link":                          "404",

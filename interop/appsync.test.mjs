@@ -15,6 +15,7 @@ import { Amplify } from 'aws-amplify';
 import { events, generateClient } from 'aws-amplify/api';
 import { createAuthLink } from 'aws-appsync-auth-link';
 import { createSubscriptionHandshakeLink } from 'aws-appsync-subscription-link';
+import { createClient as createSSEClient } from 'graphql-sse';
 import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 
@@ -56,12 +57,12 @@ class Bubble {
   }
 
   /** whole insists on the answer as the gateway keeps it, once and in order. */
-  async whole(gateway, session) {
+  async whole(gateway, session, headers) {
     await until('the answer ends', () => this.ended);
     assert.equal(this.messages[0], START);
     assert.equal(this.messages.at(-1), END);
     assert.equal(this.messages.filter((m) => m === START || m === END).length, 2, this.messages.join('|'));
-    assert.equal(this.text, (await transcript(gateway, session)).turns.at(-1).text);
+    assert.equal(this.text, (await transcript(gateway, session, headers)).turns.at(-1).text);
   }
 }
 
@@ -271,6 +272,54 @@ test('graphql-ws asks, is cut off in the middle, and goes on', LIMIT, async (t) 
   await until('there is some text', () => bubble.messages.length > 4);
   proxy.cut();
   await bubble.whole(gateway, session);
+});
+
+test('graphql-sse has one connection for all operations, is cut off in the middle, and comes back', LIMIT, async (t) => {
+  const { key, entry } = await newKey('page');
+  const other = await newKey('late');
+  const gateway = await startGateway(t, { model: SLOW, config: { keys: [entry, other.entry] } });
+  const proxy = await startCut(t, gateway.url);
+  let streams = 0;
+  const connect = (apiKey) => {
+    const client = createSSEClient({
+      url: `http://127.0.0.1:${proxy.port}/graphql`,
+      singleConnection: true,
+      headers: () => ({ 'x-api-key': apiKey }),
+      on: { connected: () => (streams += 1) },
+    });
+    defer(t, () => client.dispose());
+    return client;
+  };
+  const client = connect(key);
+  const session = randomUUID();
+  const look = (from) => {
+    const bubble = new Bubble();
+    const done = (err) => err && bubble.take(String(err));
+    bubble.unsubscribe = from.subscribe({ query: ON_SEND_MESSAGE, variables: { sessionId: session } }, {
+      next: ({ data }) => bubble.take(data.onSendMessage.message),
+      error: done,
+      complete: done,
+    });
+    return bubble;
+  };
+  const [first, second] = [look(client), look(client)];
+  for await (const { data } of client.iterate({ query: GET_RESPONSE, variables: { locale: 'en_US', message: 'What is a log?', sessionId: session } })) {
+    assert.equal(data.getLlmResponse.messages[0].content, 'success');
+  }
+  await until('both show some text', () => first.messages.length > 4 && second.messages.length > 4);
+  assert.equal(streams, 1);
+  second.unsubscribe();
+  proxy.cut();
+  const late = look(connect(other.key));
+  await late.whole(gateway, session, { 'x-api-key': key });
+  await until('the answer ends', () => first.ended);
+  // Nothing tells over HTTP what has arrived: the answer begins anew, with its marker.
+  const again = new Bubble();
+  first.messages.slice(first.messages.lastIndexOf(START)).forEach(again.take);
+  await again.whole(gateway, session, { 'x-api-key': key });
+  assert.equal(first.messages.filter((m) => m === START).length, 2);
+  first.unsubscribe();
+  late.unsubscribe();
 });
 
 /** urql returns urql's client, whose socket comes back by itself. */

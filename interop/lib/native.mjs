@@ -89,7 +89,7 @@ export async function* stream(gateway, session, body) {
 }
 
 /** transcript returns what a session has said so far. */
-export const transcript = async (gateway, session) => (await fetch(sessionURL(gateway, session))).json();
+export const transcript = async (gateway, session, headers) => (await fetch(sessionURL(gateway, session), { headers })).json();
 
 /** cancel stops a generation and returns the status of the answer. */
 export async function cancel(gateway, generation) {

@@ -18,6 +18,8 @@
 //     dressed as the binding says.
 //   - Any other subscription gets the mutations that its field names, as they
 //     happen, from the bus (fanout.go, hub.go): fire and forget, as in AppSync.
+//   - GraphQL over SSE has a stream for each operation (stream.go), or one that
+//     operations share (reserve.go). Nothing is queued for either.
 //   - A mutation can end subscriptions, on all nodes (invalidate.go).
 //   - A view that a client begins again under the same id goes on where it was
 //     (resume.go). What the client has got is known by pongs (confirm.go).

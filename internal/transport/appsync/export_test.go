@@ -1,7 +1,12 @@
 package appsync
 
+import "time"
+
 // DecodeHeader is decodeHeader.
 func DecodeHeader(coded string) (map[string]string, error) { return decodeHeader(coded) }
+
+// KeepReserved sets how long a stream may take to be opened.
+func (h *Handler) KeepReserved(d time.Duration) { h.reservations.unused = d }
 
 // Live returns how many subscriptions to a field there are that a mutation can end.
 func (h *Handler) Live(field string) int {

@@ -123,7 +123,9 @@ type Handler struct {
 	places *places
 	// invalid ends subscriptions at a mutation's word.
 	invalid *invalidations
-	heard   chan struct{} // closed when the bus is listened to
+	// reservations are streams over HTTP that operations share.
+	reservations *reservations
+	heard        chan struct{} // closed when the bus is listened to
 
 	sockets               sync.Map      // of *socket, by connection
 	aws, standard, events *wsconn.Conns // by protocol, whose signs of life and bounds differ
@@ -138,8 +140,9 @@ func New(sessions runnel.Sessions, cfg Config) (*Handler, error) {
 	cfg = cfg.withDefaults()
 	h := &Handler{
 		sessions: sessions, cfg: cfg, log: cfg.Logger, now: time.Now, hub: newHub(), recent: newRecent(), places: newPlaces(),
-		invalid: &invalidations{live: make(map[string]map[*live]struct{}), ended: make(map[string]time.Time)},
-		heard:   make(chan struct{}), names: make(map[string]*gqlapi.Namespace),
+		reservations: &reservations{unused: reserved, byToken: make(map[string]*reservation), count: make(map[string]int)},
+		invalid:      &invalidations{live: make(map[string]map[*live]struct{}), ended: make(map[string]time.Time)},
+		heard:        make(chan struct{}), names: make(map[string]*gqlapi.Namespace),
 	}
 	mode := cfg.Mode
 	if cfg.API.Auth != "" {
@@ -199,7 +202,8 @@ func (h *Handler) Run(ctx context.Context) error {
 func (h *Handler) End(ctx context.Context) error {
 	h.cut(runnel.Errorf(runnel.Unavailable, "the server is stopping"))
 	var ending sync.WaitGroup
-	errs := make([]error, 3)
+	errs := make([]error, 4)
+	ending.Go(func() { errs[3] = h.reservations.end(ctx) })
 	for i, conns := range []*wsconn.Conns{h.aws, h.standard, h.events} {
 		ending.Go(func() { errs[i] = conns.End(ctx) })
 	}

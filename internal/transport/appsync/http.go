@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,7 +62,7 @@ func preflight(w http.ResponseWriter, r *http.Request, trusted bool) {
 		}
 		header := w.Header()
 		header.Set("Access-Control-Allow-Headers", allowed)
-		header.Set("Access-Control-Allow-Methods", "GET,POST,OPTIONS")
+		header.Set("Access-Control-Allow-Methods", "GET,POST,PUT,DELETE,OPTIONS")
 		header.Set("Access-Control-Max-Age", "7200")
 	}
 	w.WriteHeader(http.StatusOK)
@@ -73,8 +74,8 @@ func (h *Handler) graphql(w http.ResponseWriter, r *http.Request) {
 		h.realtime(w, r)
 		return
 	}
-	if r.Method != http.MethodPost && r.Method != http.MethodGet {
-		w.Header().Set("Allow", "GET, POST, OPTIONS")
+	if !slices.Contains([]string{http.MethodPost, http.MethodGet, http.MethodPut, http.MethodDelete}, r.Method) {
+		w.Header().Set("Allow", "GET, POST, PUT, DELETE, OPTIONS")
 		writeFailure(w, http.StatusMethodNotAllowed, failure{Type: "MethodNotAllowedException", Message: "Use POST."})
 		return
 	}
@@ -83,9 +84,13 @@ func (h *Handler) graphql(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, err)
 		return
 	}
+	token, r := streamToken(r)
 	p, err := h.authenticate(r, auth.FromRequest(r), actionGraphQL, body)
 	if err != nil {
 		h.refuse(w, r, err)
+		return
+	}
+	if h.onReservation(w, r, p, token, body) {
 		return
 	}
 	req, err := queryOf(r, body)

@@ -3,6 +3,7 @@ package appsync
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/runnelhq/runnel"
@@ -23,7 +24,12 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Req
 	defer src.close()
 	sse.SetHeader(w.Header())
 	w.WriteHeader(http.StatusOK)
-	err = h.copy(ctx, src, sse.NewWriter(w, h.cfg.WriteTimeout))
+	out := sse.NewWriter(w, h.cfg.WriteTimeout)
+	if _, err = out.Write(alive()); err == nil {
+		err = h.copy(ctx, src, out, frames{
+			framer: framer{head: "event: next\ndata: ", tail: "\n\n"}, last: "event: complete\ndata: \n\n", alive: alive(),
+		})
+	}
 	if err != nil && ctx.Err() == nil {
 		h.failed(ctx, err)
 	}
@@ -42,32 +48,43 @@ func (h *Handler) streamed(ctx context.Context, r *http.Request, p *runnel.Princ
 	return &once{h.execute(ctx, p, op).AppendJSON(nil)}, nil
 }
 
-// copy writes what src has until its end, with a comment as a sign of life.
-func (h *Handler) copy(ctx context.Context, src source, w *sse.Writer) error {
-	out := framer{head: "event: next\ndata: ", tail: "\n\n"}
-	alive := []byte(":\n\n")
-	if _, err := w.Write(alive); err != nil {
-		return err
-	}
+// alive is a comment: browsers want something before they say that a stream is open,
+// and proxies now and then.
+func alive() []byte { return []byte(":\n\n") }
+
+// frames are what an operation's results come in.
+type frames struct {
+	framer
+	last  string // behind them
+	alive []byte // while there are none; nil: somebody else sees to that
+}
+
+// copy writes what src has until its end.
+func (h *Handler) copy(ctx context.Context, src source, w io.Writer, out frames) error {
 	for {
 		out.buf = out.buf[:0]
-		beat, stop := context.WithTimeout(ctx, h.cfg.Heartbeat)
-		err := src.next(beat, &out)
+		beat, stop := ctx, func() {}
+		if out.alive != nil {
+			beat, stop = context.WithTimeout(ctx, h.cfg.Heartbeat)
+		}
+		err := src.next(beat, &out.framer)
 		stop()
 		quiet := err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded)
 		switch {
+		case errors.Is(context.Cause(ctx), errStopped):
+			return nil
 		case quiet:
-			out.buf = append(out.buf, alive...)
+			out.buf = append(out.buf, out.alive...)
 		case errors.Is(err, errOver), errors.Is(context.Cause(ctx), errInvalidated):
 			err = errOver
-			out.buf = append(out.buf, "event: complete\ndata: \n\n"...)
+			out.buf = append(out.buf, out.last...)
 		case err != nil:
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
 			response := graphql.Response{Errors: errorsOf(err)}
 			out.raw(response.AppendJSON(nil))
-			out.buf = append(out.buf, "event: complete\ndata: \n\n"...)
+			out.buf = append(out.buf, out.last...)
 		}
 		if _, failed := w.Write(out.buf); failed != nil {
 			return failed

@@ -7,7 +7,7 @@ LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help web page-if-possible run build test race e2e interop client-ts soak fuzz lint fmt bench cover generate check clean cluster cluster-test faults
+.PHONY: help web page-if-possible run build test race e2e interop client-ts packages soak fuzz lint fmt bench cover generate check clean cluster cluster-test faults
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ cluster-test: build bin/nats-server ## a part of that, in two minutes
 	$(GO) run ./e2e/cluster/up -once bin/runnel bin/nats-server
 	$(GO) test -tags cluster -short -count=1 -timeout 15m -v ./e2e/cluster
 
+packages: web ## check what is in deploy, and the binaries for all systems (needs node, npm, haproxy and systemd-analyze)
+	cd deploy/check && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m ./...
+
 soak: build ## the kill test for ten minutes, many sessions
 	RUNNEL_SOAK=10m $(GO) test -count=1 -timeout 30m -run 'TestKill' -v ./e2e/...
 
@@ -98,4 +101,4 @@ generate: ## rewrite golden files and generated documents
 check: lint race e2e ## what every change must pass
 
 clean: ## remove what was built
-	rm -rf bin coverage.out runnel-data internal/web/static/page clients/ts/dist
+	rm -rf bin dist coverage.out runnel-data internal/web/static/page clients/ts/dist

@@ -64,7 +64,7 @@ cluster: build bin/nats-server ## run three NATS servers and three nodes on this
 faults: build ## do to a cluster what happens to clusters, and write the table in docs/reliability.md (Linux; ten minutes)
 	$(GO) test -tags cluster -count=1 -timeout 30m -v ./e2e/cluster -report ../../docs/reliability.md
 
-cluster-test: build bin/nats-server ## a part of that, in two minutes
+cluster-test: build bin/nats-server ## the faults that a cluster must stand in any case, in two minutes
 	$(GO) run ./e2e/cluster/up -once bin/runnel bin/nats-server
 	$(GO) test -tags cluster -short -count=1 -timeout 15m -v ./e2e/cluster
 

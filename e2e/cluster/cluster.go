@@ -25,6 +25,9 @@ type Options struct {
 	Runnel, NATS string // the binaries
 	Dir          string // for data and configuration
 	Namespaces   bool
+	// Disk, if not nil, is called with the folder of each NATS server's data before
+	// it is used, to mount a disk there.
+	Disk func(folder string) error
 	// Nodes has the arguments of each node's serve command, beyond those that all
 	// have.
 	Nodes [size][]string
@@ -37,7 +40,7 @@ type Cluster struct {
 	URLs  [size]string // of the nodes, for clients
 
 	Servers [size]string // URLs of the NATS servers
-	stores  [size]string // their folders
+	Stores  [size]string // their folders
 	hosts   []*host
 }
 
@@ -110,9 +113,14 @@ func (c *Cluster) addServers(o *Options) error {
 	}
 	for i := range size {
 		name := "nats" + strconv.Itoa(i)
-		c.stores[i] = filepath.Join(o.Dir, name)
-		if err := os.MkdirAll(c.stores[i], 0o700); err != nil {
+		c.Stores[i] = filepath.Join(o.Dir, name)
+		if err := os.MkdirAll(c.Stores[i], 0o700); err != nil {
 			return err
+		}
+		if o.Disk != nil {
+			if err := o.Disk(c.Stores[i]); err != nil {
+				return err
+			}
 		}
 		file := filepath.Join(o.Dir, name+".conf")
 		// Servers notice a partition by pings: in seconds here, not in minutes.
@@ -128,7 +136,7 @@ cluster {
   routes: [%s]
   ping_interval: "2s"
 }
-`, name, strings.TrimPrefix(c.Servers[i], "nats://"), c.stores[i], c.hosts[i].inside, ports[i], strings.Join(routes, ", ")), 0o600)
+`, name, strings.TrimPrefix(c.Servers[i], "nats://"), c.Stores[i], c.hosts[i].inside, ports[i], strings.Join(routes, ", ")), 0o600)
 		if err != nil {
 			return err
 		}

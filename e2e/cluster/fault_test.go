@@ -24,6 +24,8 @@ const (
 type fault struct {
 	name   string
 	tokens int // of each answer: it must still run when the fault has passed
+	// first says that the fault is among those of a -short run.
+	first bool
 	// do does it, and mends it; the cluster must be whole again when it returns.
 	do func(ctx context.Context, r *rig) error
 }
@@ -94,22 +96,23 @@ func faults() []fault {
 			return err
 		}
 	}
-	const short, long = 15 * rate, 35 * rate
+	const short, middle, long = 15 * rate, 22 * rate, 35 * rate
 	return []fault{
-		{"kill -9 a gateway", short, kill(node(gateway))},
-		{"kill -9 a worker", short, kill(node(worker))},
-		{"kill -9 a NATS server", short, kill(leads(false))},
-		{"kill -9 the stream leader", long, kill(leads(true))},
-		{"a gateway cannot send to the cluster", long, cut(node(gateway), cluster.Outgoing)},
-		{"a gateway cannot hear the cluster", long, cut(node(gateway), cluster.Incoming)},
-		{"a worker cannot send to the cluster", long, cut(node(worker), cluster.Outgoing)},
-		{"a worker cannot hear the cluster", long, cut(node(worker), cluster.Incoming)},
-		{"a worker is cut off", long, cut(node(worker), cluster.Both)},
-		{"the stream leader is cut off", long, cut(leads(true), cluster.Both)},
-		{"freeze a gateway for 20 s", long, freeze(node(gateway))},
-		{"freeze a worker for 20 s", long, freeze(node(worker))},
-		{"freeze the stream leader for 20 s", long, freeze(leads(true))},
-		{"restart all six, one after the other", long, restartAll},
+		{"kill -9 a gateway", short, true, kill(node(gateway))},
+		{"kill -9 a worker", short, true, kill(node(worker))},
+		{"kill -9 a NATS server", short, false, kill(leads(false))},
+		{"kill -9 the stream leader", short, true, kill(leads(true))},
+		{"a gateway cannot send to the cluster", middle, false, cut(node(gateway), cluster.Outgoing)},
+		{"a gateway cannot hear the cluster", middle, false, cut(node(gateway), cluster.Incoming)},
+		{"a worker cannot send to the cluster", middle, false, cut(node(worker), cluster.Outgoing)},
+		{"a worker cannot hear the cluster", middle, false, cut(node(worker), cluster.Incoming)},
+		{"a worker is cut off", middle, true, cut(node(worker), cluster.Both)},
+		{"the stream leader is cut off", middle, false, cut(leads(true), cluster.Both)},
+		{"freeze a gateway for 20 s", long, false, freeze(node(gateway))},
+		{"freeze a worker for 20 s", long, false, freeze(node(worker))},
+		{"freeze the stream leader for 20 s", long, false, freeze(leads(true))},
+		{"fill the disk of the stream leader", middle, false, fillLeader},
+		{"restart all six, one after the other", long, false, restartAll},
 	}
 }
 
@@ -140,6 +143,9 @@ func TestFaults(t *testing.T) {
 	r := newRig(t, rate, "gateway", "worker", "all")
 	var table []string
 	for _, f := range faults() {
+		if testing.Short() && !f.first {
+			continue
+		}
 		t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) {
 			table = append(table, r.suffer(t, f))
 		})

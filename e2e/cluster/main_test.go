@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		os.Exit(reexec())
 	}
+	// What is mounted here is not to be seen outside.
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		log.Fatal(err)
+	}
 	dir, err := os.MkdirTemp("", "runnel-cluster")
 	if err != nil {
 		log.Fatal(err)
@@ -99,6 +103,7 @@ func newRig(t *testing.T, tps int, roles ...string) *rig {
 	model := startModel(t, tps)
 	o := cluster.Options{
 		Runnel: filepath.Join(bin, "runnel"), NATS: filepath.Join(bin, "nats-server"), Dir: t.TempDir(), Namespaces: true,
+		Disk: func(folder string) error { return mount(t, folder) },
 	}
 	for i, role := range roles {
 		o.Nodes[i] = []string{"--role", role, "--model", model, "--heartbeat", "1s", "--drain-timeout", "2s", "--retries", "0"}

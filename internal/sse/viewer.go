@@ -170,7 +170,7 @@ func (v *viewer) end(ctx context.Context) error {
 	switch {
 	case errors.Is(cause, errEnding):
 		// What cannot be said any more cannot be helped either.
-		_, _ = v.out.Write(AppendRetry(nil, rand.N(v.set.cfg.DrainSpread)))
+		_, _ = v.out.Write(AppendRetry(nil, rand.N(v.set.drainSpread())))
 	case withdrawn(cause):
 		v.fail(ctx, cause)
 	}

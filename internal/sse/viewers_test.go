@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -282,6 +283,9 @@ func TestEnd(t *testing.T) {
 		}
 		last := strings.TrimSpace(string(all[strings.LastIndex(string(all), "retry: "):]))
 		waits[last] = true
+		if ms, err := strconv.Atoi(strings.TrimPrefix(last, "retry: ")); err != nil || ms >= 1000 {
+			t.Errorf("one of few clients is told %q", last)
+		}
 	}
 	if len(waits) < 40 {
 		t.Errorf("clients come back at the same time: %v", waits)

@@ -190,15 +190,33 @@ func (cs *Conns) bind(request context.Context) (context.Context, context.CancelF
 	return ctx, func() {}
 }
 
-// End closes all connections and lets none come any more. It waits until their
-// goroutines have ended; when ctx is done it cuts the connections and returns
-// the reason.
+const (
+	// endPace is the time between two connections that are closed at the end: their
+	// clients come back at once.
+	endPace = time.Millisecond
+	// endSpread bounds the time that all take.
+	endSpread = 3 * time.Second
+	// endBatch are closed together, for timers are no finer than that.
+	endBatch = 16
+)
+
+// End closes all connections, spread over up to three seconds, and lets none come
+// any more. It waits until their goroutines have ended; when ctx is done it cuts
+// the connections and returns the reason.
 func (cs *Conns) End(ctx context.Context) error {
 	cs.mu.Lock()
 	cs.ending = true
 	cs.mu.Unlock()
-	for _, c := range cs.all() {
+	all := cs.all()
+	pace := min(endPace, endSpread/time.Duration(max(len(all), 1)))
+	for i, c := range all {
 		c.leave(ErrEnding)
+		if i%endBatch == endBatch-1 {
+			select {
+			case <-time.After(endBatch * pace):
+			case <-ctx.Done():
+			}
+		}
 	}
 	done := make(chan struct{})
 	go func() {

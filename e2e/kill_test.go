@@ -27,24 +27,33 @@ type question struct {
 // viewer.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	killTest(t, func(int) bool { return false })
+	killTest(t, "", func(int) bool { return false })
+}
+
+// TestKillGoesOn does it with a model that goes on with what it has said.
+func TestKillGoesOn(t *testing.T) {
+	t.Parallel()
+	model := killTest(t, "&prefill=continue_final_message", func(int) bool { return false })
+	if s := model.Stats(); s.Continued == 0 || s.Refused > 0 {
+		t.Errorf("the model went on with %d answers and refused %d requests", s.Continued, s.Refused)
+	}
 }
 
 // TestKillWithFaultyModel does the same while the model breaks every third
 // answer off: those end in a failure, with a part of the text.
 func TestKillWithFaultyModel(t *testing.T) {
 	t.Parallel()
-	killTest(t, func(i int) bool { return i%3 == 1 })
+	killTest(t, "", func(i int) bool { return i%3 == 1 })
 }
 
-func killTest(t *testing.T, cut func(i int) bool) {
+func killTest(t *testing.T, settings string, cut func(i int) bool) *modelserver.Server {
 	sessions, kills := 100, 10
 	if testing.Short() {
 		sessions, kills = 20, 3
 	}
 	soak, _ := time.ParseDuration(os.Getenv("RUNNEL_SOAK"))
-	_, model := startModel(t, "tokens=60 tps=60 ttft=50ms jitter=20ms")
-	g := newGateway(t, "--model", model, "--attempts", "100")
+	server, model := startModel(t, "tokens=60 tps=60 ttft=50ms jitter=20ms")
+	g := newGateway(t, "--model", model+settings, "--attempts", "100")
 	base := g.url("")
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 120*time.Second+soak)
@@ -74,6 +83,7 @@ func killTest(t *testing.T, cut func(i int) bool) {
 	close(running)
 	wg.Wait()
 	t.Logf("%d sessions, %d kills, %d connections, %d resets, %v", sessions, killed, sum(conns), sum(resets), time.Since(begin).Round(time.Millisecond))
+	return server
 }
 
 // converse asks questions in one session as long as the gateway is being

@@ -67,6 +67,7 @@ type viewer struct {
 	texts         map[string]*strings.Builder
 	ends          map[string][]string // terminal events since the last reset
 	resets        int
+	reset         []string // their texts
 	connections   int
 }
 
@@ -135,6 +136,7 @@ func (v *viewer) apply(typ string, data []byte, id string) error {
 		text.WriteString(body.Text)
 	case "reset":
 		v.resets++
+		v.reset = append(v.reset, body.Text)
 		if body.Generation == "" {
 			clear(v.texts)
 			clear(v.ends)

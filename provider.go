@@ -37,6 +37,7 @@ type Delta struct {
 	Seal      *Seal // ends a block of reasoning
 	Tool      *ToolDelta
 	Progress  string // a worker's own status: one JSON value
+	Usage     *Usage // what it has cost so far, of vendors that say so before the end
 	End       *End
 }
 

@@ -119,8 +119,20 @@ func TestGoesOn(t *testing.T) {
 					t.Errorf("resets %q; then the model said %d, continued %d, refused %d; %+v", late.reset, again, continued, refused, turn)
 				}
 			}
-			if u := turn.Attempts[1].Usage; u == nil || int64(u.Output) != again || *turn.Usage != *u {
-				t.Errorf("usage %+v, of the second attempt %+v, want %d tokens of output", turn.Usage, u, again)
+			u := turn.Attempts[1].Usage
+			if u == nil || int64(u.Output) != again {
+				t.Fatalf("usage of the second attempt: %+v, want %d tokens of output", u, again)
+			}
+			total := *u
+			if first := turn.Attempts[0].Usage; name == "anthropic, drain" { // which says at the start what it has read
+				if first == nil || first.Input != 1 {
+					t.Fatalf("usage of the attempt that was handed over: %+v", first)
+				}
+				total.Input += first.Input
+				total.Output += first.Output
+			}
+			if *turn.Usage != total {
+				t.Errorf("usage %+v, want %+v", turn.Usage, total)
 			}
 		})
 	}
@@ -128,6 +140,7 @@ func TestGoesOn(t *testing.T) {
 
 // A usage is as much of it as matters here.
 type usage struct {
+	Input  int `json:"input_tokens"`
 	Output int `json:"output_tokens"`
 }
 

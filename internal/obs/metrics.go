@@ -88,7 +88,12 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Accepted(took time.Duration) { m.accept.Observe(took.Seconds()) }
 
 // Started records that an attempt began to run.
-func (m *Metrics) Started(model string) { m.attempts.WithLabelValues(model).Inc() }
+func (m *Metrics) Started(model string) {
+	m.attempts.WithLabelValues(model).Inc()
+	for _, how := range [...]string{"continued", "restarted", "refused"} {
+		m.takeovers.WithLabelValues(model, how) // a rate needs a zero before the one
+	}
+}
 
 // TookOver records what an attempt does with what those before it have said.
 func (m *Metrics) TookOver(model, how string) { m.takeovers.WithLabelValues(model, how).Inc() }

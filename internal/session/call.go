@@ -118,6 +118,10 @@ func (g *generation) callOnce(ctx context.Context, c runnel.Candidate, p runnel.
 		if d.End != nil {
 			return d.End, first, nil
 		}
+		if d.Usage != nil {
+			out.costs(d.Usage)
+			continue
+		}
 		now := time.Now()
 		if !first.IsZero() {
 			g.s.metrics.TokenGap(c.Name, now.Sub(last))

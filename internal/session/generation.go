@@ -201,7 +201,11 @@ func (g *generation) runFrom(ctx context.Context, src source) (err error) {
 	var turn *runnel.Turn
 	turn, failed = g.drainOutlet(ctx, out)
 	g.traceStream(ctx, failed)
-	if errors.Is(failed, runnel.ErrFenced) || errors.Is(failed, errHandover) {
+	switch {
+	case errors.Is(failed, runnel.ErrFenced):
+		return failed
+	case errors.Is(failed, errHandover):
+		g.handOver(ctx, turn, out.cost())
 		return failed
 	}
 	cancel()

@@ -35,6 +35,7 @@ type outlet struct {
 	urgent  bool
 	closed  bool
 	end     *runnel.End
+	spent   *runnel.Usage   // so far
 	data    json.RawMessage // what a publisher said with the end
 	err     error
 }
@@ -127,6 +128,20 @@ func (o *outlet) put(ctx context.Context, p *runnel.Piece) {
 	o.total++
 	o.mu.Unlock()
 	signal(o.ready)
+}
+
+// costs says what the model has cost so far.
+func (o *outlet) costs(u *runnel.Usage) {
+	o.mu.Lock()
+	o.spent = u
+	o.mu.Unlock()
+}
+
+// cost returns what the model is known to have cost.
+func (o *outlet) cost() *runnel.Usage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.spent
 }
 
 // fragments returns how many have been added.

@@ -159,6 +159,23 @@ func (g *generation) sumUp(t *runnel.Turn) {
 	}
 }
 
+// handOver notes what an attempt has cost that others are to go on with. It is
+// not worth more than one try.
+func (g *generation) handOver(ctx context.Context, t *runnel.Turn, spent *runnel.Usage) {
+	if spent == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	next := g.run
+	next.Attempts = slices.Clone(before(&g.run))
+	last := &next.Attempts[len(next.Attempts)-1]
+	last.Model, last.Continued, last.Usage = t.Model, g.continued, spent
+	if _, err := g.s.engine.PutRun(ctx, next); err != nil {
+		g.s.log.WarnContext(ctx, "cannot note what an attempt has cost", "generation_id", g.prompt.Generation, "err", err)
+	}
+}
+
 // before returns what is known of a run's attempts up to the last one.
 func before(r *runnel.Run) []runnel.Attempt {
 	if n := len(r.Attempts); r.Attempt == 0 || n > 0 && r.Attempts[n-1].Attempt == r.Attempt {

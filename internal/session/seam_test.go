@@ -153,6 +153,66 @@ type unable struct{ goesOn }
 
 func (unable) Continues() bool { return false }
 
+// What an attempt has cost that was handed over counts once, with the others.
+func TestCostOfAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := memlog.New()
+		begun := func(n int) runnel.Delta { return runnel.Delta{Usage: &runnel.Usage{InputTokens: n, OutputTokens: 1}} }
+		r := half(t, engine, ask("hi"), yields(begun(10), runnel.Delta{Text: "a"}))
+		n := start(t, engine, only(goesOn{yields(begun(20), runnel.Delta{Text: " b"})}), session.Config{DrainTimeout: time.Nanosecond})
+		synctest.Wait()
+		if err := n.stop(); err != nil {
+			t.Fatal(err)
+		}
+		silent := start(t, engine, only(goesOn{yields(runnel.Delta{Text: " c"})}), session.Config{DrainTimeout: time.Nanosecond})
+		synctest.Wait()
+		if err := silent.stop(); err != nil {
+			t.Fatal(err)
+		}
+		n = start(t, engine, only(goesOn{func(_ context.Context, _ runnel.Prompt, yield func(runnel.Delta, error) bool) {
+			yield(begun(30), nil)
+			yield(runnel.Delta{Text: " d"}, nil)
+			yield(runnel.Delta{End: &runnel.End{StopReason: runnel.EndTurn, Usage: &runnel.Usage{InputTokens: 30, OutputTokens: 4}}}, nil)
+		}}), session.Config{})
+		events := n.await(t, r)
+		tr, _ := n.Transcript(t.Context(), "s")
+		turn := tr.Turns[0]
+		var each []*runnel.Usage
+		for _, a := range turn.Attempts {
+			each = append(each, a.Usage)
+		}
+		if diff := cmp.Diff([]*runnel.Usage{{InputTokens: 10, OutputTokens: 1}, {InputTokens: 20, OutputTokens: 1}, nil, {InputTokens: 30, OutputTokens: 4}}, each); diff != "" {
+			t.Errorf("of each attempt (-want +got):\n%s", diff)
+		}
+		want := &runnel.Usage{InputTokens: 60, OutputTokens: 6}
+		for name, got := range map[string]*runnel.Usage{"turn": turn.Usage, "event": events[len(events)-1].Usage} {
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+		if turn.Text != "a b c d" {
+			t.Errorf("text = %q", turn.Text)
+		}
+	})
+}
+
+// What was said stays, with its cost, when a prompt is given up.
+func TestCostOfWhatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := memlog.New()
+		r := half(t, engine, ask("hi"), yields(runnel.Delta{Usage: &runnel.Usage{InputTokens: 10}}, runnel.Delta{Text: "a"}))
+		n := start(t, engine, only(hangs()), session.Config{Attempts: 1})
+		events := n.await(t, r)
+		last := events[len(events)-1]
+		tr, _ := n.Transcript(t.Context(), "s")
+		if turn := tr.Turns[0]; last.Type != runnel.EventFailed || last.Usage == nil || last.Usage.InputTokens != 10 || turn.Text != "a" || turn.Attempts != nil {
+			t.Errorf("%s; turn = %+v", shape(events), turn)
+		}
+	})
+}
+
 // What the beginning of an answer was is not known when retention has taken some
 // of it: to go on would be to go on from the middle.
 func TestBeginsAnewWithoutTheBeginning(t *testing.T) {

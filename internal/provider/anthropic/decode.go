@@ -60,6 +60,12 @@ func (d *decoder) Decode(dst []runnel.Delta, frame []byte) ([]runnel.Delta, erro
 		return dst, err
 	}
 	switch ev.typ {
+	case "message_start":
+		if d.usage != (runnel.Usage{}) {
+			sofar := d.usage
+			dst = append(dst, runnel.Delta{Usage: &sofar})
+		}
+		return dst, nil
 	case "content_block_start", "content_block_delta":
 		return d.appendContent(dst, &ev), nil
 	case "message_delta":

@@ -96,6 +96,26 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
+// TestCostAtTheStart: what is read is counted before anything is said.
+func TestCostAtTheStart(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, recorded)
+	}))
+	t.Cleanup(web.Close)
+	for d, err := range open(t, anthropic.Config{Model: "m", BaseURL: web.URL}).Generate(t.Context(), runnel.Prompt{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := &runnel.Usage{InputTokens: 9, OutputTokens: 1, CacheReadTokens: 3, CacheWriteTokens: 2}
+		if diff := cmp.Diff(want, d.Usage); diff != "" {
+			t.Errorf("the first delta (-want +got):\n%s", diff)
+		}
+		break
+	}
+}
+
 func replay(t *testing.T, body string) (providertest.Answer, *runnel.End, error) {
 	t.Helper()
 	return providertest.Replay(t, func(url string) runnel.Provider {

@@ -150,6 +150,8 @@ func decodeClaude(a *answer, _ string, s *jsonscan.Scanner) {
 					a.model = s.String()
 				case "usage":
 					a.readUsage(s)
+					sofar := a.usage
+					a.deltas = append(a.deltas, runnel.Delta{Usage: &sofar})
 				}
 			}
 		case "usage", "amazon-bedrock-invocationMetrics":

@@ -108,6 +108,7 @@ type result struct {
 	Seals           []runnel.Seal
 	Tools           []runnel.ToolDelta
 	Deltas          int
+	Begun           *runnel.Usage // what was known before the end
 	End             *runnel.End
 	Err             error
 }
@@ -116,6 +117,10 @@ func generate(ctx context.Context, p runnel.Provider, prompt runnel.Prompt) (r r
 	for d, err := range p.Generate(ctx, prompt) {
 		if err != nil {
 			r.Err = err
+			continue
+		}
+		if d.Usage != nil {
+			r.Begun = d.Usage
 			continue
 		}
 		r.Deltas++

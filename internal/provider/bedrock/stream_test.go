@@ -109,6 +109,7 @@ func TestStreams(t *testing.T) {
 			result{
 				Text: "Okay", Reasoning: "hmm", Seals: []runnel.Seal{{Signature: "xyz"}, {Redacted: "aGlk"}},
 				Tools: []runnel.ToolDelta{{ID: "t1", Name: "look"}, {Input: "{}"}},
+				Begun: &runnel.Usage{InputTokens: 14, OutputTokens: 1, CacheReadTokens: 7},
 				End:   &runnel.End{StopReason: runnel.ToolUse, Model: "claude-3", Usage: &runnel.Usage{InputTokens: 14, OutputTokens: 10, CacheReadTokens: 7}},
 			},
 		},

@@ -172,7 +172,7 @@ func testAtOnce(t *testing.T, v Vendor) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.End == nil {
+		if d.End == nil && d.Usage == nil {
 			arrived <- struct{}{}
 		}
 	}

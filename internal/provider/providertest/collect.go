@@ -59,7 +59,7 @@ func collect(parent context.Context, t *testing.T, p runnel.Provider, prompt run
 func checkDelta(t *testing.T, d runnel.Delta) {
 	t.Helper()
 	set := 0
-	for _, is := range []bool{d.Text != "", d.Reasoning != "", d.Seal.Len() > 0, d.Tool != nil, d.Progress != "", d.End != nil} {
+	for _, is := range []bool{d.Text != "", d.Reasoning != "", d.Seal.Len() > 0, d.Tool != nil, d.Progress != "", d.Usage != nil, d.End != nil} {
 		if is {
 			set++
 		}

@@ -7,7 +7,7 @@ LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help web page-if-possible run build test race e2e interop client-ts packages soak fuzz lint fmt bench cover generate check clean cluster cluster-test faults
+.PHONY: help web page-if-possible run build test race e2e interop aws client-ts packages soak fuzz lint fmt bench cover generate check clean cluster cluster-test faults
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ e2e: build ## the real binary, killed and resumed
 
 interop: build client-ts interop/node_modules/.package-lock.json ## real clients and servers that nobody here wrote (needs node, npm, python3-boto3 and chromium)
 	cd interop && node --test --test-concurrency=1
+
+aws: ## deploy/aws, held to the types of Terraform, CloudFormation and SAM
+	cd deploy/aws/check && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -timeout 15m ./...
 
 client-ts: clients/ts/node_modules/.package-lock.json ## build and test the TypeScript client (needs node and npm)
 	cd clients/ts && npm test

@@ -85,6 +85,9 @@ func TestLexCredentials(t *testing.T) {
 		{"for another service", text, question, signed("bedrock", question), 403},
 		{"at another door", converse, messages, signed("bedrock", messages), 403},
 		{"at a door for any signature", "/v1/sessions/s/prompts", `{"prompt":"Hi"}`, signed("execute-api", `{"prompt":"Hi"}`), 403},
+		{"to manage connections", "/Prod/@connections/L0SM9cOFvHcCIhw=", `x`, signed("execute-api", `x`), 403},
+		{"at the GraphQL door", "/graphql", `{"query":"{x}"}`, signed("appsync", `{"query":"{x}"}`), 403},
+		{"to call a function", "/2015-03-31/functions/f/invocations", `{}`, signed("lambda", `{}`), 403},
 		{"at another such door", "/v1/chat/completions", `{}`, signed("lex", `{}`), 403},
 	} {
 		if code, got := send(tt.path, tt.body, "", tt.sign); code != tt.want {

@@ -72,7 +72,7 @@ test('a question is answered, in light and dark, and on a phone', LIMIT, async (
   const page = await openPage(t, context, gateway, 'first');
   await picture(page, 'chat-empty');
   await ask(page, 'What is a log?');
-  await until('it streams', async () => (await busy(page).count()) === 1 && (await said(page)).length > 40);
+  await until('it streams', async () => (await busy(page).count()) === 1 && (await said(page)).length > 300);
   await picture(page, 'chat-streaming');
   await answered(page);
   same(await said(page), await written(gateway, 'first'));
@@ -171,7 +171,7 @@ test('over every transport the same', LIMIT, async (t) => {
   const page = await openPage(t, await openBrowser(t), gateway, 'ways');
   let n = 0;
   for (const way of ['WebSocket', 'AppSync GraphQL', 'Server-sent events']) {
-    await page.locator('label', { hasText: 'Over' }).locator('select').selectOption({ label: way });
+    await page.locator('label', { hasText: 'Transport' }).locator('select').selectOption({ label: way });
     await ask(page, `Over ${way}?`);
     await until('it streams', async () => (await answers(page).count()) > n && (await said(page, n)).length > 20);
     await gateway.kill();

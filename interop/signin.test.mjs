@@ -153,7 +153,7 @@ describe('signing in', () => {
       const { gateway, issuer, page } = await setUp(t, { model: LONG, lifetime: 8 });
       await page.goto(`${gateway.url}/#renewed`);
       await signIn(page, issuer, 'ada');
-      await page.locator('label', { hasText: 'Over' }).locator('select').selectOption({ label: way });
+      await page.locator('label', { hasText: 'Transport' }).locator('select').selectOption({ label: way });
       const { token } = await session(page);
       await ask(page, 'A long story');
       await until('it streams', async () => (await page.locator('section.answer').count()) === 1 && (await said(page)).length > 20);

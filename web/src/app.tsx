@@ -3,10 +3,10 @@ import { useEffect } from 'preact/hooks';
 
 import { Chat } from './chat';
 import { Conversation } from './conversation';
-import { fresh } from './conversations';
+import { conversations, fresh } from './conversations';
 import { Drawer } from './drawer';
 import { loadModels, signedOut } from './gateway';
-import { Bars, Panel } from './icons';
+import { Bars, Mark, Panel } from './icons';
 import { user } from './identity';
 import { drawer, transport } from './settings';
 import { Sidebar } from './sidebar';
@@ -49,6 +49,10 @@ export function App() {
     if (!location.hash) history.replaceState(null, '', `#${encodeURIComponent(id.value)}`);
   }, [id.value]);
   const current = conversation.value!;
+  const title = conversations.value.find((entry) => entry.id === current.id)?.title ?? '';
+  useEffect(() => {
+    document.title = title ? `${title} – Runnel` : 'Runnel';
+  }, [title]);
   return (
     <div class={`app${drawer.value ? ' with-drawer' : ''}`}>
       <a class="skip" href="#prompt" onClick={(event) => (event.preventDefault(), document.getElementById('prompt')?.focus())}>
@@ -58,8 +62,12 @@ export function App() {
         <button type="button" class="icon only-narrow" aria-label="Conversations" aria-expanded={menu.value} onClick={() => (menu.value = !menu.value)}>
           <Bars />
         </button>
+        <Mark />
         <h1>Runnel</h1>
-        <button type="button" class="icon" aria-label="Events" aria-pressed={drawer.value} onClick={() => (drawer.value = !drawer.value)}>
+        <span class="about">
+          <bdi>{title}</bdi>
+        </span>
+        <button type="button" class="icon" aria-label="Events" title="Events" aria-pressed={drawer.value} onClick={() => (drawer.value = !drawer.value)}>
           <Panel />
         </button>
       </header>

@@ -5,7 +5,7 @@ import { show } from './app';
 import type { Conversation } from './conversation';
 import { fresh } from './conversations';
 import type { Exchange } from './exchange';
-import { Send, Stop } from './icons';
+import { Down, Mark, Send, Stop } from './icons';
 import { LinkState } from './link';
 import { Turn } from './turn';
 
@@ -26,7 +26,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     const { current } = field;
     if (!current) return;
     current.style.blockSize = 'auto';
-    current.style.blockSize = `${Math.min(current.scrollHeight + 2, 240)}px`;
+    current.style.blockSize = `${Math.min(current.scrollHeight, 240)}px`;
   }, [draft.value]);
 
   const send = async () => {
@@ -54,11 +54,18 @@ export function Chat({ conversation }: { conversation: Conversation }) {
     field.current?.focus();
   };
 
+  const leave = () => {
+    editing.value = undefined;
+    failed.value = '';
+    draft.value = '';
+  };
+
   return (
     <main>
       <Scroller conversation={conversation}>
         {exchanges.length === 0 && conversation.loaded.value && (
           <div class="welcome">
+            <Mark />
             <h2>What would you like to ask?</h2>
             <p>
               Close this page in the middle of an answer, or open it on another device: it goes on where it is. The address above is all it takes.
@@ -86,13 +93,7 @@ export function Chat({ conversation }: { conversation: Conversation }) {
         {editing.value && (
           <p class="editing">
             Asking this instead begins another conversation.{' '}
-            <button
-              type="button"
-              onClick={() => {
-                editing.value = undefined;
-                draft.value = '';
-              }}
-            >
+            <button type="button" onClick={leave}>
               Cancel
             </button>
           </p>
@@ -105,30 +106,36 @@ export function Chat({ conversation }: { conversation: Conversation }) {
         <label class="hidden" for="prompt">
           Your prompt
         </label>
-        <textarea
-          id="prompt"
-          ref={field}
-          rows={1}
-          dir="auto"
-          placeholder="Ask something"
-          value={draft.value}
-          onInput={({ currentTarget }) => (draft.value = currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === 'Escape' && running) void conversation.stop();
-            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-            event.preventDefault();
-            void send();
-          }}
-        />
-        {running && !editing.value ? (
-          <button type="button" class="round" aria-label="Stop" title="Stop (Esc)" disabled={!running.generation} onClick={() => void conversation.stop()}>
-            <Stop />
-          </button>
-        ) : (
-          <button type="submit" class="round primary" aria-label="Send" title="Send (Enter)" disabled={!draft.value.trim()}>
-            <Send />
-          </button>
-        )}
+        <div class="field">
+          <textarea
+            id="prompt"
+            ref={field}
+            rows={1}
+            dir="auto"
+            placeholder="Ask something"
+            value={draft.value}
+            onInput={({ currentTarget }) => (draft.value = currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key === 'Escape' && editing.value) leave();
+            else if (event.key === 'Escape' && running) void conversation.stop();
+              if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+              event.preventDefault();
+              void send();
+            }}
+          />
+          {running && !editing.value ? (
+            <button type="button" class="round stop" aria-label="Stop" title="Stop (Esc)" disabled={!running.generation} onClick={() => void conversation.stop()}>
+              <Stop />
+            </button>
+          ) : (
+            <button type="submit" class="round primary" aria-label="Send" title="Send (Enter)" disabled={!draft.value.trim()}>
+              <Send />
+            </button>
+          )}
+        </div>
+        <p class="hint keys" aria-hidden="true">
+          {running && !editing.value ? 'Esc stops the answer' : 'Enter sends, Shift + Enter begins a line'}
+        </p>
       </form>
     </main>
   );
@@ -200,7 +207,7 @@ function Scroller({ conversation, children }: { conversation: Conversation; chil
       </div>
       {away.value && (
         <button type="button" class="to-end" onClick={toEnd}>
-          To the end
+          <Down /> To the end
         </button>
       )}
     </div>

@@ -1,7 +1,7 @@
 import { Answer, RunnelError, type Cursor, type Notice, type Position, type Transcript } from '@runnelhq/client';
 import { signal } from '@preact/signals';
 
-import { touch } from './conversations';
+import { isKnown, touch } from './conversations';
 import { Exchange } from './exchange';
 import { headers, open, signedOut } from './gateway';
 import { model } from './settings';
@@ -96,8 +96,11 @@ export class Conversation {
     }
     say('user', prompt);
     const body = JSON.stringify({ id, messages, ...(model.value ? { model: model.value } : {}) });
-    const response = await fetch('/api/chat', { method: 'POST', headers: { 'content-type': 'application/json', ...(await headers()) }, body });
-    if (!response.ok) throw new Error(await response.text());
+    const shown = { 'content-type': 'application/json', ...(await headers()) };
+    const response = await fetch('/api/chat', { method: 'POST', headers: shown, body }).catch((cause: unknown) => {
+      throw new Error('The gateway cannot be reached. Try again.', { cause });
+    });
+    if (!response.ok) throw new Error(`The gateway does not take it: ${await response.text()}`);
     void response.body?.cancel(); // which stops nothing: the conversation shows it
     touch(id, prompt);
   }
@@ -119,8 +122,8 @@ export class Conversation {
   }
 
   #refused(error: unknown): void {
-    this.link.value = { state: 'refused', why: failureOf(error).message };
-    if (error instanceof RunnelError && error.kind === 'unauthenticated') signedOut.value = true;
+    if (error instanceof RunnelError && error.kind === 'unauthenticated') signedOut.value = true; // which asks
+    else this.link.value = { state: 'refused', why: failureOf(error).message };
   }
 
   #show(transcript: Transcript): void {
@@ -134,8 +137,16 @@ export class Conversation {
     // An answer in flight is read from its start.
     this.cursor = transcript.active[0]?.cursor ?? transcript.cursor;
     this.loaded.value = true;
+    this.#list();
     this.#notice({ wait: 0 });
     this.#keep();
+  }
+
+  /** #list puts a conversation that was opened by its address among the others. */
+  #list(): void {
+    if (isKnown(this.id)) return;
+    const first = this.exchanges.value.find(({ prompt, answer }) => prompt || answer.text);
+    if (first) touch(this.id, first.prompt || first.answer.text);
   }
 
   /** #begin forgets what was known of an answer that is read again from its start. */
@@ -160,6 +171,7 @@ export class Conversation {
     exchange.apply(event);
     if (exchange.answer.ended !== ended) {
       this.exchanges.value = [...this.exchanges.value];
+      this.#list();
       this.#keep();
     }
   }

@@ -10,6 +10,8 @@ export interface Entry {
 }
 
 const MAX = 200;
+/** Of Markdown, which a title is not. */
+const MARKS = /^#+ |[*`]/gm;
 
 // Each who signs in with this browser has a list: a title may be a secret.
 const entries = stored<Entry[]>(session.peek() ? `conversations.${session.peek()!.user}` : 'conversations', []);
@@ -20,13 +22,11 @@ export const conversations = computed(() => entries.value.toSorted((a, b) => b.u
 /** touch notes that a conversation was used, and what it is about if that is not known yet. */
 export function touch(id: string, about?: string): void {
   const old = entries.value.find((entry) => entry.id === id);
-  const title = old?.title || about?.trim().replace(/\s+/g, ' ').slice(0, 80) || '';
+  const title = old?.title || about?.replace(MARKS, '').trim().replace(/\s+/g, ' ').slice(0, 80) || '';
   entries.value = [{ id, title, updated: Date.now() }, ...conversations.value.filter((entry) => entry.id !== id)].slice(0, MAX);
 }
 
-export function rename(id: string, title: string): void {
-  entries.value = entries.value.map((entry) => (entry.id === id ? { ...entry, title } : entry));
-}
+export const isKnown = (id: string): boolean => entries.value.some((entry) => entry.id === id);
 
 export function forget(id: string): void {
   entries.value = entries.value.filter((entry) => entry.id !== id);

@@ -19,9 +19,10 @@ export function Drawer({ conversation }: { conversation: Conversation }) {
       <ol>
         {conversation.log.value.toReversed().map(({ number, at, type, detail, cursor }) => (
           <li key={number}>
-            <time>{new Date(at).toISOString().slice(11, 23)}</time> <b>{type}</b>
-            {cursor && <code>{cursor}</code>}
-            <span dir="auto">{detail}</span>
+            <p>
+              <time>{new Date(at).toISOString().slice(11, 23)}</time> <b>{type}</b> {cursor && <code>{cursor}</code>}
+            </p>
+            {detail && <span dir="auto">{detail}</span>}
           </li>
         ))}
       </ol>

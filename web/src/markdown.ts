@@ -54,6 +54,9 @@ const marked = new Marked({
     html({ text }) {
       return PLAIN_TAG.test(text.trim()) ? text : escape(text);
     },
+    checkbox({ checked }) {
+      return `<span class="task">${checked ? '☑' : '☐'}</span> `;
+    },
     // A picture from elsewhere would tell its server who reads this.
     image({ href, text }) {
       return `<a href="${escape(href)}">${escape(text || href)}</a>`;

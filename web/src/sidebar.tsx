@@ -17,7 +17,9 @@ export function Sidebar({ current, open, onClose }: { current: string; open: boo
       <button type="button" class="wide" onClick={() => show(fresh())}>
         <Plus /> New conversation
       </button>
+      <h2 class="hidden">Conversations</h2>
       <ul>
+        {conversations.value.length === 0 && <li class="hint">What you ask is listed here, in this browser only.</li>}
         {conversations.value.map(({ id, title }) => (
           <li key={id}>
             <a href={`#${encodeURIComponent(id)}`} aria-current={id === current ? 'page' : undefined} dir="auto" onClick={onClose}>
@@ -25,7 +27,8 @@ export function Sidebar({ current, open, onClose }: { current: string; open: boo
             </a>
             <button
               type="button"
-              class="icon"
+              class="icon remove"
+              title="Remove from this list"
               aria-label={`Remove ${title || 'Untitled'} from this list`}
               onClick={() => {
                 forget(id);
@@ -57,7 +60,7 @@ function Settings() {
         </label>
       )}
       <label>
-        Over
+        Transport
         <select value={transport.value} onChange={({ currentTarget }) => (transport.value = currentTarget.value as TransportName)}>
           <option value="sse">Server-sent events</option>
           <option value="websocket">WebSocket</option>
@@ -65,7 +68,7 @@ function Settings() {
         </select>
       </label>
       <label>
-        Look
+        Theme
         <select value={theme.value} onChange={({ currentTarget }) => (theme.value = currentTarget.value as Theme)}>
           <option value="auto">As the system</option>
           <option value="light">Light</option>

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 
 import type { Exchange } from './exchange';
-import { Again, Copy, Edit } from './icons';
+import { Again, Copy, Done, Edit } from './icons';
 import { Markdown } from './markdown-view';
 
 interface Props {
@@ -19,14 +19,16 @@ export function Turn({ exchanges, busy, onEdit, onAgain }: Props) {
   const { answer } = exchange;
   return (
     <article class="turn">
-      <div class="asked">
-        <p dir="auto">{exchange.prompt}</p>
-        {!busy && exchange.generation && (
-          <button type="button" class="icon" aria-label="Edit and ask again" title="Edit and ask again" onClick={() => onEdit(exchange)}>
-            <Edit />
-          </button>
-        )}
-      </div>
+      {exchange.prompt && (
+        <div class="asked">
+          <p dir="auto">{exchange.prompt}</p>
+          {!busy && exchange.generation && (
+            <button type="button" class="icon" aria-label="Edit and ask again" title="Edit and ask again" onClick={() => onEdit(exchange)}>
+              <Edit />
+            </button>
+          )}
+        </div>
+      )}
       <section class="answer" aria-label="Answer" aria-busy={!answer.ended} dir="auto">
         <Reasoning exchange={exchange} />
         <Markdown text={answer.text} whole={answer.ended} />
@@ -52,10 +54,8 @@ export function Turn({ exchanges, busy, onEdit, onAgain }: Props) {
               </button>
             </span>
           )}
-          <button type="button" class="icon" aria-label="Copy the answer" title="Copy" onClick={() => void navigator.clipboard?.writeText(answer.text)}>
-            <Copy />
-          </button>
-          {!busy && (
+          <CopyButton text={answer.text} />
+          {!busy && exchange.prompt && (
             <button
               type="button"
               class="icon"
@@ -76,6 +76,21 @@ export function Turn({ exchanges, busy, onEdit, onAgain }: Props) {
         {answer.ended ? 'The answer is complete.' : ''}
       </p>
     </article>
+  );
+}
+
+function CopyButton({ text }: { text: string }) {
+  const copied = useSignal(false);
+  if (!text) return null;
+  const copy = async () => {
+    await navigator.clipboard?.writeText(text);
+    copied.value = true;
+    setTimeout(() => (copied.value = false), 1500);
+  };
+  return (
+    <button type="button" class="icon" aria-label={copied.value ? 'Copied' : 'Copy the answer'} title="Copy" onClick={() => void copy()}>
+      {copied.value ? <Done /> : <Copy />}
+    </button>
   );
 }
 

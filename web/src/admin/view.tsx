@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 
 import { signedOut } from '../gateway';
 import { signOut, user } from '../identity';
+import { Mark } from '../icons';
 import { SignIn } from '../signin';
 import { doors, type Generation, type Overview } from './overview';
 import { denied, models, overview, said, signIn, stop, trouble } from './watch';
@@ -11,6 +12,7 @@ export function Admin() {
   return (
     <main class="admin">
       <header>
+        <Mark />
         <h1>Runnel: operator</h1>
         <a href="/">Chat</a>
         {user.value && (

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -103,6 +105,30 @@ func (p *Process) Signal(s os.Signal) error {
 		return fmt.Errorf("%s does not run", p.Name)
 	}
 	return p.cmd.Process.Signal(s)
+}
+
+// CPU returns what the process has used in its present life; zero if it does not
+// run.
+func (p *Process) CPU() (time.Duration, error) {
+	if p.cmd == nil {
+		return 0, nil
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// After the name, which may hold anything, the 12th and 13th fields are user and
+	// system time in hundredths of a second (proc(5)).
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
 // Partition drops the packets between the process and the other machines of the

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -106,4 +107,37 @@ func TestOpenRefuses(t *testing.T) {
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("open of a server that is not there: %v", err)
 	}
+}
+
+// TestCutOff: a node whose servers are gone tells its readers, refuses at once what
+// it is asked, and recovers by itself.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := startServer(t, dir, -1)
+	e := open(t, natslog.Config{URL: s.ClientURL()})
+	first := put(t, e, "s", "0")
+	want(t, e, "s", runnel.Cursor{}, "0") // there is a tail
+	port := s.Addr().(*net.TCPAddr).Port
+	s.Shutdown()
+	s.WaitForShutdown()
+	if events, err := e.Read(t.Context(), "s", first); runnel.KindOf(err) != runnel.Unavailable {
+		t.Errorf("a waiting reader got %v, %v", events, err)
+	}
+	if err := e.Check(t.Context()); runnel.KindOf(err) != runnel.Unavailable {
+		t.Errorf("check: %v", err)
+	}
+	begin := time.Now()
+	if _, err := e.Waiting(t.Context(), "s"); runnel.KindOf(err) != runnel.Unavailable {
+		t.Errorf("prompts: %v", err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("refused after %v", took)
+	}
+	startServer(t, dir, port)
+	if err := natslog.Await(t.Context(), func() bool { return e.Check(t.Context()) == nil }); err != nil {
+		t.Fatal(err)
+	}
+	put(t, e, "s", "1")
+	want(t, e, "s", first, "1")
 }

@@ -28,5 +28,6 @@
 // are the log, with tail.go (one session's recent events), tails.go (all of
 // them) and repair.go (how they catch up after a loss). queue.go is the queue;
 // ledger.go, turns.go and owner.go are the ledger; pieces.go is what others
-// publish; count.go has the counters. errors.go gives errors their kinds.
+// publish; count.go has the counters and note.go the notes. errors.go gives errors
+// their kinds.
 package natslog

@@ -27,6 +27,14 @@ func (t *Track) Add(s string) (more string, ok bool) {
 	return more, true
 }
 
+// NewTrack returns the Track of which [Track.State] has returned this.
+func NewTrack(sent []byte, again int) Track {
+	return Track{sent: sent, pos: min(max(again, 0), len(sent))}
+}
+
+// State returns what the client has, and how much of it has been said again.
+func (t *Track) State() (sent []byte, again int) { return t.sent, t.pos }
+
 // Rewind begins the text again.
 func (t *Track) Rewind() { t.pos = 0 }
 

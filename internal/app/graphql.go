@@ -22,7 +22,7 @@ func (a *App) newGraphQL() (*appsync.Handler, error) {
 	}
 	return appsync.New(a.sessions, appsync.Config{
 		API: c.GraphQL, Sources: sources, Mode: defaultMode(c), Namespaces: c.EventNamespaces,
-		Functions: a.functions, Client: a.handlerClient(), Bus: a.engine,
+		Functions: a.functions, Client: a.handlerClient(), Bus: a.engine, Notes: a.engine,
 		Authenticate: a.access.authenticate, Bind: a.access.auth.Bind, Asks: c.Authenticates(),
 		Local: !c.Insecure, Origins: c.Origins(), Limits: a.access.limits.Load(),
 		BodyTimeout: c.BodyTimeout, WriteTimeout: c.WriteTimeout, Heartbeat: c.Heartbeat,

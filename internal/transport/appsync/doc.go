@@ -22,7 +22,8 @@
 //     operations share (reserve.go). Nothing is queued for either.
 //   - A mutation can end subscriptions, on all nodes (invalidate.go).
 //   - A view that a client begins again under the same id goes on where it was
-//     (resume.go). What the client has got is known by pongs (confirm.go).
+//     (resume.go), also at another node (handover.go). What the client has got is
+//     known by pongs (confirm.go).
 //   - Text cannot be taken back. If an answer is begun again and says something else,
 //     a view with markers begins anew with one; others end with an error.
 //   - Channels (channel.go) are those of AppSync Events. A namespace can be bound to

@@ -52,6 +52,8 @@ func (h *Handler) hear(topic string, data []byte) {
 		h.hearInvalidation(data)
 	case endedTopic:
 		h.hearEnded(data)
+	case movedTopic:
+		h.hearMoved(data)
 	}
 	if mutation, ok := strings.CutPrefix(topic, mutationTopic); ok {
 		h.hearMutation(mutation, data)

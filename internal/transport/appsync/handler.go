@@ -2,6 +2,7 @@ package appsync
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,7 @@ type Config struct {
 	Functions *function.Set // none
 	Client    *http.Client  // asks endpoints: the default one
 	Bus       runnel.Bus
+	Notes     runnel.Notes // where nodes find each other's subscriptions; nil: they do not
 
 	// Authenticate says who a caller is: nobody is asked.
 	Authenticate func(context.Context, auth.Credentials) (*runnel.Principal, error)
@@ -115,6 +117,7 @@ type Handler struct {
 	log      *slog.Logger
 	api      *api
 	names    map[string]*gqlapi.Namespace
+	node     string // tells it from the others on the bus
 	now      func() time.Time
 
 	hub    *hub
@@ -142,7 +145,7 @@ func New(sessions runnel.Sessions, cfg Config) (*Handler, error) {
 		sessions: sessions, cfg: cfg, log: cfg.Logger, now: time.Now, hub: newHub(), recent: newRecent(), places: newPlaces(),
 		reservations: &reservations{unused: reserved, byToken: make(map[string]*reservation), count: make(map[string]int)},
 		invalid:      &invalidations{live: make(map[string]map[*live]struct{}), ended: make(map[string]time.Time)},
-		heard:        make(chan struct{}), names: make(map[string]*gqlapi.Namespace),
+		heard:        make(chan struct{}), names: make(map[string]*gqlapi.Namespace), node: rand.Text(),
 	}
 	mode := cfg.Mode
 	if cfg.API.Auth != "" {

@@ -55,8 +55,7 @@ func TestItem66(t *testing.T) {
 	const onSay = `subscription($g: String) { onSay(group: $g) { text } }`
 	const other = "22222222-2222-2222-2222-222222222222"
 	r := start(t, says(), endingAPI())
-	second := &rig{engine: r.engine, core: r.core}
-	second.serve(t, endingAPI())
+	second := r.node(t, endingAPI())
 
 	t.Run("realtime", func(t *testing.T) {
 		c := second.connect(t)

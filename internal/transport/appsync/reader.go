@@ -35,9 +35,17 @@ func (h *Handler) newReader(
 	}
 	known := false
 	if sub != nil && madeUp.MatchString(id) {
-		r.keeper, r.at, known = h.places.keep(r.who+"\x00"+id, func() { sub.cancel(errMoved) }, h.now())
+		key := r.who + "\x00" + id
+		var before *keeper
+		r.keeper, before = h.places.keep(key, func() { sub.cancel(errMoved) }, h.now())
 		sub.keeper.Store(r.keeper)
 		r.stopped = sub.stopped.Load
+		if before != nil {
+			r.at, known = before.place(h.now())
+			h.withdraw(ctx, before)
+		} else {
+			r.at, known = h.takeUp(ctx, key, session)
+		}
 	}
 	if !known {
 		var err error
@@ -99,7 +107,7 @@ func (r *reader) close() {
 		r.door.recent.saw(r.session, r.at.generation, r.who)
 	}
 	if r.keeper != nil {
-		r.door.places.end(r.keeper, stopped, r.door.now())
+		r.door.handOver(r.keeper, r.session, stopped)
 	}
 }
 

@@ -55,8 +55,9 @@ func (p *place) copy() place {
 
 // A keeper remembers the place of one subscription, also after its end.
 type keeper struct {
-	key  string
-	stop func() // ends the subscription
+	key   string
+	stop  func()        // ends the subscription
+	noted chan struct{} // closed when other nodes can know of its end
 
 	mu       sync.Mutex
 	reached  place // by the view; not written yet
@@ -139,26 +140,44 @@ type places struct {
 
 func newPlaces() *places { return &places{byKey: make(map[string]*list.Element)} }
 
-// keep starts to remember a subscription, and returns the place of the one that
-// it goes on with, which is ended if it was not. stop ends the new one.
-func (ps *places) keep(key string, stop func(), now time.Time) (k *keeper, at place, known bool) {
-	k = &keeper{key: key, stop: stop}
+// keep starts to remember a subscription, and returns the one that it goes on with,
+// if any, which is ended if it was not. stop ends the new one.
+func (ps *places) keep(key string, stop func(), now time.Time) (k, before *keeper) {
+	k = &keeper{key: key, stop: stop, noted: make(chan struct{})}
 	ps.mu.Lock()
 	old := ps.byKey[key]
 	ps.byKey[key] = ps.order.PushFront(k)
-	var before *keeper
 	if old != nil {
 		before, _ = ps.order.Remove(old).(*keeper)
 		ps.size -= before.forget()
 	}
 	ps.trim(now)
 	ps.mu.Unlock()
-	if before == nil {
-		return k, at, false
+	if before != nil {
+		before.stop()
 	}
-	at, known = before.place(now)
-	before.stop()
-	return k, at, known
+	return k, before
+}
+
+// drop forgets a subscription, and ends it if it lives.
+func (ps *places) drop(key string) {
+	ps.mu.Lock()
+	e := ps.byKey[key]
+	if e != nil {
+		ps.remove(e)
+	}
+	ps.mu.Unlock()
+	if e != nil {
+		e.Value.(*keeper).stop()
+	}
+}
+
+// forgotten reports whether a keeper was dropped, or has a successor.
+func (ps *places) forgotten(k *keeper) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	e := ps.byKey[k.key]
+	return e == nil || e.Value != any(k)
 }
 
 // trim forgets what is too old or too much. The caller holds mu.
@@ -191,25 +210,26 @@ func (k *keeper) forget() (size int) {
 	return size
 }
 
-// end notes that a subscription has ended. One that its client has stopped is
-// forgotten.
-func (ps *places) end(k *keeper, stopped bool, now time.Time) {
+// end notes that a subscription has ended, and returns where it goes on, if it does.
+// One that its client has stopped is forgotten.
+func (ps *places) end(k *keeper, stopped bool, now time.Time) (at place, ok bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	e := ps.byKey[k.key]
 	if e == nil || e.Value != any(k) {
-		return // the client goes on elsewhere
+		return at, false // the client goes on elsewhere
 	}
 	k.mu.Lock()
 	k.ended, k.reached = now, place{}
 	k.size = k.written.text.Len()
 	ps.size += k.size
-	begun := k.begun
 	k.mu.Unlock()
-	if stopped || !begun {
-		ps.remove(e)
-	} else {
+	at, ok = k.place(now)
+	if ok = ok && !stopped; ok {
 		ps.order.MoveToFront(e)
+	} else {
+		ps.remove(e)
 	}
 	ps.trim(now)
+	return at, ok
 }

@@ -23,8 +23,8 @@ func TestKeeperPlace(t *testing.T) {
 		{"never answers", false, true, time.Minute, 2},
 	} {
 		ps := newPlaces()
-		k, _, known := ps.keep("k", func() {}, now)
-		if known {
+		k, before := ps.keep("k", func() {}, now)
+		if before != nil {
 			t.Fatalf("%s: it is known already", tt.name)
 		}
 		send := func(version int, number uint64) {
@@ -42,7 +42,8 @@ func TestKeeperPlace(t *testing.T) {
 		}
 		ended := false
 		k.stop = func() { ended = true }
-		_, at, known := ps.keep("k", func() {}, now.Add(tt.silence))
+		_, before = ps.keep("k", func() {}, now.Add(tt.silence))
+		at, known := before.place(now.Add(tt.silence))
 		if !known || at.version != tt.want || !ended {
 			t.Errorf("%s: goes on at %d (%v), want %d; the old one has ended: %v", tt.name, at.version, known, tt.want, ended)
 		}
@@ -54,7 +55,7 @@ func TestPlacesAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	end := func(ps *places, key string, text int) {
-		k, _, _ := ps.keep(key, func() {}, now)
+		k, _ := ps.keep(key, func() {}, now)
 		at := place{}
 		_, _ = at.text.Add(string(make([]byte, text)))
 		k.begin(&at)
@@ -78,7 +79,7 @@ func TestPlacesAreBounded(t *testing.T) {
 	if n := ps.order.Len(); n != 0 || ps.size != 0 || len(ps.byKey) != 0 {
 		t.Errorf("%d are remembered after their time, with %d bytes", n, ps.size)
 	}
-	k, _, _ := ps.keep("stopped", func() {}, now)
+	k, _ := ps.keep("stopped", func() {}, now)
 	k.begin(&place{})
 	ps.end(k, true, now)
 	if n := ps.order.Len(); n != 0 {

@@ -121,6 +121,30 @@ func TestReader(t *testing.T) {
 			heard{Text: "Hello", Reasoning: "hm", Tools: map[int]string{0: `c1add{"a":1}`, 1: "c2sub{}"}, End: runnel.EventDone},
 		},
 		{
+			"gone on with",
+			[]runnel.Event{text("Hel"), text("lo ")},
+			[]runnel.Event{{Type: runnel.EventStarted, Model: "m"}, reset("Hello ", ""), text("world"), done},
+			heard{Text: "Hello world", Model: "m", End: runnel.EventDone},
+		},
+		{
+			"gone on with in parts",
+			[]runnel.Event{text("Hello "), text("wor")},
+			[]runnel.Event{reset("Hello", ""), text(" wor"), text("ld"), done},
+			heard{Text: "Hello world", End: runnel.EventDone},
+		},
+		{
+			"refused to go on with, and the same again",
+			[]runnel.Event{text("Hello ")},
+			[]runnel.Event{reset("Hello ", ""), reset("", ""), text("Hel"), text("lo world"), done},
+			heard{Text: "Hello world", End: runnel.EventDone},
+		},
+		{
+			"refused to go on with, and another",
+			[]runnel.Event{text("Hello ")},
+			[]runnel.Event{reset("Hello ", ""), reset("", ""), text("Good day"), done},
+			heard{Text: "Hello ", Err: answer.ErrDiverged},
+		},
+		{
 			"sealed again",
 			[]runnel.Event{think("hm"), seal("a"), think("so")},
 			[]runnel.Event{reset("", ""), think("hm"), seal("b"), think("so"), seal("c"), done},

@@ -482,6 +482,60 @@ func TestGoesOnFromAllThatIsStored(t *testing.T) {
 	})
 }
 
+// So is what comes in the moment before the next one begins.
+func TestGoesOnFromTheLastMoment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := &faulty{Engine: memlog.New()}
+		r := half(t, engine.Engine, ask("hi"), hangs("half"))
+		late := sync.OnceFunc(func() {
+			ev := runnel.Event{Session: "s", Generation: r.Generation, Attempt: 1, Type: runnel.EventDelta, Text: " late"}
+			if _, err := engine.Engine.Append(t.Context(), ev); err != nil {
+				t.Error(err)
+			}
+		})
+		engine.hook = func(op string) {
+			if op == "append" { // of the first event of the second attempt
+				late()
+			}
+		}
+		var asked string
+		n := start(t, engine, only(goesOn{func(ctx context.Context, p runnel.Prompt, yield func(runnel.Delta, error) bool) {
+			asked = beginning(&p)
+			says(0, " end")(ctx, p, yield)
+		}}), session.Config{})
+		if got := text(n.await(t, r)); asked != "half late" || got != "half late end" {
+			t.Errorf("the model was given %q; a reader has %q", asked, got)
+		}
+	})
+}
+
+// An attempt that dies between its first event and its reset has taken nothing
+// away.
+func TestGoesOnAcrossAnAttemptWithoutReset(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine := memlog.New()
+		r := half(t, engine, ask("hi"), hangs("half"))
+		run, err := engine.Run(t.Context(), "s", r.Generation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.Attempt = 2
+		if _, err := engine.PutRun(t.Context(), run); err != nil {
+			t.Fatal(err)
+		}
+		ev := runnel.Event{Session: "s", Generation: r.Generation, Attempt: 2, Type: runnel.EventStarted, Model: "test"}
+		if _, err := engine.Append(t.Context(), ev); err != nil {
+			t.Fatal(err)
+		}
+		n := start(t, engine, only(goesOn{says(0, " end")}), session.Config{})
+		if got, want := shape(n.await(t, r)), "queued started1 +half started2 started3 =half + end done"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
 // cutAt returns the events before the given attempt.
 func cutAt(events []runnel.Event, attempt int) []runnel.Event {
 	for i, ev := range events {

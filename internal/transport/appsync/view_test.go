@@ -104,6 +104,14 @@ func TestView(t *testing.T) {
 			[]runnel.Event{ev("g", 1, started, ""), ev("g", 1, delta, "Hel"), ev("g", 2, started, ""), ev("g", 2, delta, "Hal"), ev("g", 2, delta, "t"), ev("g", 2, done, "")},
 			[]string{start, "Hel", start, "Hal", "t", end}, "Hel!",
 		},
+		"gone on with": {
+			[]runnel.Event{ev("g", 1, started, ""), ev("g", 1, delta, "Hel"), ev("g", 2, started, ""), ev("g", 2, reset, "Hel"), ev("g", 2, delta, "lo"), ev("g", 2, done, "")},
+			[]string{start, "Hel", "lo", end}, "Hello.",
+		},
+		"refused to go on with": {
+			[]runnel.Event{ev("g", 1, started, ""), ev("g", 1, delta, "Hel"), ev("g", 2, started, ""), ev("g", 2, reset, "Hel"), ev("g", 2, reset, ""), ev("g", 2, delta, "Bye"), ev("g", 2, done, "")},
+			[]string{start, "Hel", start, "Bye", end}, "Hel!",
+		},
 		"another after a part that is the same": {
 			[]runnel.Event{ev("g", 1, started, ""), ev("g", 1, delta, "Hello"), ev("g", 2, started, ""), ev("g", 2, delta, "Hel"), ev("g", 2, delta, "p"), ev("g", 2, done, "")},
 			[]string{start, "Hello", start, "Help", end}, "Hello!",

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -45,11 +47,6 @@ var buildFunctions = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
-const (
-	cloudAccess = "AKIDRUNNELE2E"
-	cloudSecret = "a secret of sixteen letters and more"
-)
-
 // A cloud is a gateway with the functions, in place of AWS.
 type cloud struct {
 	*gateway
@@ -58,9 +55,16 @@ type cloud struct {
 	token string // of a user, whom the authorizer knows
 }
 
-// startCloud starts a gateway whose data source queues prompts by the variable, and
-// whose orchestrator reaches AppSync through flaws.
-func startCloud(t *testing.T, modelSettings, queue string, repeat int, flaws ...flaw) *cloud {
+// cloudOptions say what is different in one test.
+type cloudOptions struct {
+	model   string // settings of the model's stand-in
+	queue   string // the variable that tells the data source where prompts go
+	repeat  int    // how often each prompt is delivered; 0: once
+	flaws   []flaw // what the orchestrator meets with on its way to AppSync
+	timeout string // of a function; empty: a minute
+}
+
+func startCloud(t *testing.T, o cloudOptions) *cloud {
 	t.Helper()
 	dir, err := buildFunctions()
 	if err != nil {
@@ -72,16 +76,35 @@ func startCloud(t *testing.T, modelSettings, queue string, repeat int, flaws ...
 	}
 	c := &cloud{key: key}
 	var model string
-	c.model, model = startModel(t, modelSettings)
+	c.model, model = startModel(t, o.model)
 	issuer, token := startIssuer(t)
 	c.token = token
 
 	addr := freePort(t)
 	q := startQueues(t, func(event any) ([]byte, error) { return c.invoker(context.Background(), "orchestrator", key)(event) })
-	q.repeat = repeat
+	q.repeat = max(o.repeat, 1)
 
+	config := cloudConfig(t, dir, addr, cmp.Or(o.timeout, "1m"), map[string][]string{
+		"datasource": {o.queue, "AWS_ENDPOINT_URL_SNS=" + q.server.URL, "AWS_ENDPOINT_URL_SQS=" + q.server.URL},
+		"orchestrator": {
+			"APPSYNC_GRAPHQL_ENDPOINT=" + startFlawed(t, addr, o.flaws...) + "/graphql", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://" + addr,
+		},
+		"websocket": {
+			"DETACH=true", "CONNECTIONS_TABLE=runnel-streaming", "AWS_ENDPOINT_URL=http://" + addr,
+			"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://" + addr + "/prod",
+		},
+		"authorizer": {"ISSUER=" + issuer, "CLIENT_IDS=web"},
+		"url":        {"ISSUER=" + issuer, "CLIENT_IDS=web", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://" + addr},
+		"lex": {
+			"CONNECTIONS_TABLE=runnel-streaming", "STREAMING_ENDPOINT=http://" + addr + "/prod", "AWS_ENDPOINT_URL_DYNAMODB=http://" + addr,
+			"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://" + addr,
+		},
+	})
+	config["keys"] = []any{map[string]any{"name": "backend", "hash": hash}}
+	config["models"] = map[string]any{"real": []string{model}}
+	text, _ := json.Marshal(config) // JSON is YAML; plain values always encode
 	file := filepath.Join(t.TempDir(), "runnel.yaml")
-	if err := os.WriteFile(file, []byte(cloudConfig(dir, addr, hash, model, issuer, q.server.URL, queue, startFlawed(t, addr, flaws...))), 0o600); err != nil {
+	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.gateway = newGatewayAt(t, addr, "--config", file)
@@ -94,52 +117,72 @@ func startCloud(t *testing.T, modelSettings, queue string, repeat int, flaws ...
 	return c
 }
 
-func cloudConfig(dir, addr, hash, model, issuer, queueURL, queue, appsync string) string {
+// cloudConfig is the gateway's configuration, but for keys and models, with the
+// functions and their environments.
+func cloudConfig(t *testing.T, dir, addr, timeout string, environments map[string][]string) map[string]any {
 	type m = map[string]any
-	function := func(name string, more m, env ...string) m {
-		f := m{"name": name, "command": []string{filepath.Join(dir, name)}, "timeout": "1m", "env": append(env,
-			"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+cloudAccess, "AWS_SECRET_ACCESS_KEY="+cloudSecret,
-			"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://"+addr, "AWS_ENDPOINT_URL_DYNAMODB=http://"+addr, "AWS_ENDPOINT_URL_LAMBDA=http://"+addr,
-			"AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI=http://"+addr+"/prod",
-			"AWS_ENDPOINT_URL_SNS="+queueURL, "AWS_ENDPOINT_URL_SQS="+queueURL,
-			"MODEL=bedrock/anthropic.claude-3-sonnet-20240229-v1:0",
-		)}
-		for k, v := range more {
-			f[k] = v
+	var functions, keys []m
+	for name, env := range environments {
+		f := m{"name": name, "command": []string{filepath.Join(dir, name)}, "timeout": timeout}
+		if name == "url" {
+			f["url"] = m{"auth": "none", "mode": "stream"}
 		}
-		return f
+		if actions := deployedActions(t, name); len(actions) > 0 {
+			keys = append(keys, m{"access_key": cloudAccess(name), "secret": cloudSecret, "actions": actions})
+			env = append(env, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+cloudAccess(name), "AWS_SECRET_ACCESS_KEY="+cloudSecret)
+		}
+		f["env"] = append(env, "MODEL=bedrock/anthropic.claude-3-sonnet-20240229-v1:0")
+		functions = append(functions, f)
 	}
-	config := m{
-		"keys":           []m{{"name": "backend", "hash": hash}},
-		"iam":            m{"keys": []m{{"access_key": cloudAccess, "secret": cloudSecret}}},
+	keys = append(keys, m{"access_key": cloudAccess("client"), "secret": cloudSecret, "actions": deployedActions(t, "client")})
+	route := func(key string) m { return m{"key": key, "integration": "http", "url": "function://websocket"} }
+	field := func(name string) m { return m{"field": name, "do": "function", "function": "datasource"} }
+	return m{
+		"iam":            m{"keys": keys},
 		"model":          []string{"echo"},
-		"models":         m{"real": []string{model}},
 		"bedrock_models": []m{{"id": "anthropic.*", "model": "real"}},
-		"functions": []m{
-			function("datasource", nil, queue),
-			function("orchestrator", nil, "APPSYNC_GRAPHQL_ENDPOINT="+appsync+"/graphql"),
-			function("websocket", nil, "DETACH=true", "CONNECTIONS_TABLE=runnel-streaming"),
-			function("authorizer", nil, "ISSUER="+issuer, "CLIENT_IDS=web"),
-			function("url", m{"url": m{"auth": "none", "mode": "stream"}}, "ISSUER="+issuer, "CLIENT_IDS=web"),
-			function("lex", nil, "CONNECTIONS_TABLE=runnel-streaming", "STREAMING_ENDPOINT=http://"+addr+"/prod"),
-		},
-		"graphql": m{"fields": []m{
-			{"field": "Query.getLlmResponse", "do": "function", "function": "datasource"},
-			{"field": "Mutation.startStream", "do": "function", "function": "datasource"},
-			{"field": "Mutation.ModelSet", "do": "function", "function": "datasource"},
-		}},
-		"webhook": m{"form": "apigateway", "url": "function://authorizer", "identity_sources": []string{"route.request.querystring.token"}},
+		"functions":      functions,
+		"graphql":        m{"fields": []m{field("Query.getLlmResponse"), field("Mutation.startStream"), field("Mutation.ModelSet")}},
+		"webhook":        m{"form": "apigateway", "url": "function://authorizer", "identity_sources": []string{"route.request.querystring.token"}},
 		"websocket_apis": []m{{"name": "chat", "stages": []string{"prod"}, "routes": []m{
-			{"key": "$connect", "integration": "http", "url": "function://websocket"},
-			{"key": "$disconnect", "integration": "http", "url": "function://websocket"},
-			{"key": "$default", "integration": "http", "url": "function://websocket"},
-			{"key": "sendtext", "integration": "http", "url": "function://websocket"},
-			{"key": "sendMessage", "integration": "http", "url": "function://websocket"},
+			route("$connect"), route("$disconnect"), route("$default"), route("sendtext"), route("sendMessage"),
 		}}},
 		"lex": m{"function": "lex"},
 	}
-	text, _ := json.Marshal(config) // JSON is YAML; plain values always encode
-	return string(text)
+}
+
+const cloudSecret = "a secret of sixteen letters and more"
+
+// cloudAccess returns the access key of a function.
+func cloudAccess(function string) string { return "AKIDE2E" + strings.ToUpper(function) }
+
+var actionsOf = regexp.MustCompile(`"([a-z-]+:[A-Za-z]+)"`)
+
+// deployedActions returns what the function may do where Terraform deploys it: it
+// may do no more here. Which resources it may do it to, only AWS tells.
+func deployedActions(t *testing.T, function string) (actions []string) {
+	t.Helper()
+	place, ok := map[string][2]string{
+		"datasource": {"appsync/functions.tf", "datasource"}, "orchestrator": {"appsync/functions.tf", "orchestrator"},
+		"websocket": {"websocket/main.tf", "function"}, "url": {"function-url/main.tf", "function"},
+		"lex": {"lex/main.tf", "fulfillment"}, "client": {"lex/main.tf", "client"},
+	}[function]
+	if !ok {
+		return nil
+	}
+	text, err := os.ReadFile("../deploy/aws/terraform/modules/" + place[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, document, _ := strings.Cut(string(text), `data "aws_iam_policy_document" "`+place[1]+`" {`)
+	document, _, _ = strings.Cut(document, "\n}\n")
+	for _, match := range actionsOf.FindAllStringSubmatch(document, -1) {
+		actions = append(actions, match[1])
+	}
+	if len(actions) == 0 {
+		t.Fatalf("%s has no policy %s", place[0], place[1])
+	}
+	return actions
 }
 
 // startIssuer serves the keys of an OIDC provider and returns a token of its.
@@ -307,7 +350,7 @@ func TestAWSMarkers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := startCloud(t, fmt.Sprintf("tokens=%d tps=60", tokens), snsTopic, 1, tt.flaws...)
+			c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: snsTopic, flaws: tt.flaws})
 			const question = "What is a log?"
 			s := c.subscribe(t, watchLlm, map[string]any{"s": "x1"})
 			got := c.ask(t, askLlm, map[string]any{"s": "x1", "m": question, "l": "en_US"})
@@ -336,7 +379,7 @@ func TestAWSMarkers(t *testing.T) {
 // language, and the marker.
 func TestAWSMarkersFailure(t *testing.T) {
 	t.Parallel()
-	c := startCloud(t, "tokens=30 tps=100", snsTopic, 1)
+	c := startCloud(t, cloudOptions{model: "tokens=30 tps=100", queue: snsTopic})
 	for _, tt := range []struct{ name, question, locale, sentence string }{
 		{"in the middle", "Why? [[fault:error-after=10]]", "fr_CA", "Désolé, je n'ai pas pu répondre à votre question."},
 		{"at once", "Why? [[fault:status=400]]", "en_US", "Sorry, I was not able to answer your question."},
@@ -354,12 +397,25 @@ func TestAWSMarkersFailure(t *testing.T) {
 	}
 }
 
+// TestAWSTimeIsOver: a model that falls silent does not take the function with it.
+func TestAWSTimeIsOver(t *testing.T) {
+	t.Parallel()
+	c := startCloud(t, cloudOptions{model: "tokens=30", queue: snsTopic, timeout: "10s"})
+	s := c.subscribe(t, watchLlm, map[string]any{"s": "x"})
+	const question = "Why? [[fault:stall-after=10]]"
+	c.ask(t, askLlm, map[string]any{"s": "x", "m": question, "l": "en_US"})
+	all := s.messages()
+	if n := len(all); n < 4 || strings.Join(all[1:n-2], "") != modelserver.Text(question, 10) || all[n-1] != markerFailed {
+		t.Errorf("got %q", all)
+	}
+}
+
 // TestAWSTokens is the design with SQS: the session's id comes with the answer, and
 // the subscription after it.
 func TestAWSTokens(t *testing.T) {
 	t.Parallel()
 	const tokens = 40
-	c := startCloud(t, fmt.Sprintf("tokens=%d tps=60", tokens), sqsQueue, 1, throttled, whole, deaf, broken, failing)
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue, flaws: []flaw{throttled, whole, deaf, broken, failing}})
 	for _, tt := range []struct {
 		question string
 		tokens   int
@@ -391,7 +447,7 @@ func TestAWSTokens(t *testing.T) {
 func TestAWSChunks(t *testing.T) {
 	t.Parallel()
 	const tokens, question = 40, "Why?"
-	c := startCloud(t, fmt.Sprintf("tokens=%d tps=60", tokens), sqsQueue, 1, failing, throttled, whole, broken)
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue, flaws: []flaw{failing, throttled, whole, broken}})
 	s := c.subscribe(t, watchChunk, nil)
 	if got := c.ask(t, askChunk, map[string]any{"p": question})["ModelSet"]; string(got) != "true" {
 		t.Errorf("ModelSet is %s", got)
@@ -412,7 +468,7 @@ func TestAWSChunks(t *testing.T) {
 func TestAWSDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	const tokens, question = 12, "Why?"
-	c := startCloud(t, fmt.Sprintf("tokens=%d tps=200", tokens), sqsQueue, 2)
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=200", tokens), queue: sqsQueue, repeat: 2})
 	s := c.subscribe(t, watchLlm, map[string]any{"s": "x"})
 	c.ask(t, askLlm, map[string]any{"s": "x", "m": question, "l": "en_US"})
 	for range 2 {
@@ -459,7 +515,7 @@ func hear(t *testing.T, ws *websocket.Conn) string {
 func TestAWSWebSocket(t *testing.T) {
 	t.Parallel()
 	const tokens = 30
-	c := startCloud(t, fmt.Sprintf("tokens=%d tps=60", tokens), sqsQueue, 1)
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue})
 	for target, want := range map[string]int{"/prod": 401, "/prod?token=nonsense": 403, "/prod?token=" + c.token: 101} {
 		if _, got := c.dial(t, target); got != want {
 			t.Errorf("%.30s: the handshake is answered with %d, want %d", target, got, want)
@@ -517,7 +573,7 @@ func TestAWSWebSocket(t *testing.T) {
 // not asked for more.
 func TestAWSClientLeaves(t *testing.T) {
 	t.Parallel()
-	c := startCloud(t, "tokens=100000 tps=50", sqsQueue, 1)
+	c := startCloud(t, cloudOptions{model: "tokens=100000 tps=50", queue: sqsQueue})
 	ws, _ := c.dial(t, "/prod?token="+c.token)
 	say(t, ws, `{"action": "sendtext", "text": "Go on for ever."}`)
 	hear(t, ws)
@@ -539,7 +595,7 @@ func TestAWSClientLeaves(t *testing.T) {
 func TestAWSFunctionURL(t *testing.T) {
 	t.Parallel()
 	const tokens = 30
-	c := startCloud(t, fmt.Sprintf("tokens=%d tps=60", tokens), sqsQueue, 1)
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue})
 	post := func(token, body string) (int, string, int, error) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url("/functions/url/"), strings.NewReader(body))
@@ -597,7 +653,7 @@ func TestAWSFunctionURL(t *testing.T) {
 func TestAWSLex(t *testing.T) {
 	t.Parallel()
 	const tokens = 30
-	c := startCloud(t, fmt.Sprintf("tokens=%d tps=60", tokens), sqsQueue, 1)
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue})
 	recognize := func(session, text string, attributes map[string]string) (answer struct {
 		Messages     []struct{ ContentType, Content string }
 		SessionState struct {
@@ -613,7 +669,7 @@ func TestAWSLex(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := sha256.Sum256(body)
-		creds := aws.Credentials{AccessKeyID: cloudAccess, SecretAccessKey: cloudSecret}
+		creds := aws.Credentials{AccessKeyID: cloudAccess("client"), SecretAccessKey: cloudSecret}
 		if err := v4.NewSigner().SignHTTP(t.Context(), creds, req, hex.EncodeToString(sum[:]), "lex", "us-east-1", time.Now()); err != nil {
 			t.Fatal(err)
 		}

@@ -50,55 +50,36 @@ func configuration(t *testing.T) (files []file) {
 	return files
 }
 
+// schemas reads schema.json.
+func schemas(t *testing.T) (all struct{ Resources, Data map[string]schema }) {
+	t.Helper()
+	text, err := os.ReadFile("stub/schema.json")
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil || len(all.Resources) == 0 {
+		t.Fatalf("schema.json: %v", err)
+	}
+	return all
+}
+
 // TestConfiguration compares names and types with the schemas also where there is no
 // Terraform: what is there that no schema has, what is missing, and references that
 // lead nowhere.
 func TestConfiguration(t *testing.T) {
-	text, err := os.ReadFile("stub/schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all struct{ Resources, Data map[string]schema }
-	if err := json.Unmarshal(text, &all); err != nil {
-		t.Fatal(err)
-	}
-	used := map[string]bool{}
+	all := schemas(t)
 	modules := map[string]*module{} // by folder
+	used := map[string]bool{}
 	for _, f := range configuration(t) {
-		m := modules[filepath.Dir(f.name)]
-		if m == nil {
-			m = &module{known: map[string]schema{}}
-			modules[filepath.Dir(f.name)] = m
+		folder := filepath.Dir(f.name)
+		if modules[folder] == nil {
+			modules[folder] = &module{resources: all.Resources, data: all.Data, known: map[string]schema{}, used: used}
 		}
-		m.bodies = append(m.bodies, f.body)
-		for _, b := range f.body.Blocks {
-			switch b.Type {
-			case "resource", "data":
-				kind, prefix := all.Resources, ""
-				if b.Type == "data" {
-					kind, prefix = all.Data, "data."
-				}
-				s, ok := kind[b.Labels[0]]
-				if !ok {
-					t.Errorf("%s: schema.json has no %s %s", b.DefRange(), b.Type, b.Labels[0])
-				}
-				used[prefix+b.Labels[0]] = true
-				m.known[prefix+b.Labels[0]+"."+b.Labels[1]] = s
-				s.check(t, b.Body, true)
-			case "variable":
-				m.known["var."+b.Labels[0]] = schema{}
-			case "module":
-				m.known["module."+b.Labels[0]] = schema{}
-			case "locals":
-				for name := range b.Body.Attributes {
-					m.known["local."+name] = schema{}
-				}
-			}
-		}
+		modules[folder].add(f.body)
 	}
 	for _, m := range modules {
-		for _, b := range m.bodies {
-			m.references(t, b)
+		for _, fault := range m.finish() {
+			t.Error(fault)
 		}
 	}
 	for name := range all.Resources {
@@ -108,28 +89,96 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
+// The comparison finds what it must, as Terraform does (TestStub).
+func TestConfigurationFaults(t *testing.T) {
+	all := schemas(t)
+	for name, tt := range faulty {
+		f, diags := hclsyntax.ParseConfig([]byte(tt.config), "main.tf", hcl.InitialPos)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		m := &module{resources: all.Resources, data: all.Data, known: map[string]schema{}, used: map[string]bool{}}
+		m.add(f.Body.(*hclsyntax.Body))
+		if got := strings.Join(m.finish(), "; "); (got == "") != (tt.here == "") || !strings.Contains(got, tt.here) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.here)
+		}
+	}
+}
+
+// A module is what the files of a folder have.
+type module struct {
+	resources, data map[string]schema
+	used            map[string]bool // of resources
+
+	bodies []*hclsyntax.Body
+	known  map[string]schema // what there is to refer to
+	faults []string
+}
+
+func (m *module) fault(at hcl.Range, format string, args ...any) {
+	m.faults = append(m.faults, fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...)))
+}
+
+// add takes up a file.
+func (m *module) add(body *hclsyntax.Body) {
+	m.bodies = append(m.bodies, body)
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "resource", "data":
+			kind, prefix := m.resources, ""
+			if b.Type == "data" {
+				kind, prefix = m.data, "data."
+			}
+			s, ok := kind[b.Labels[0]]
+			if !ok {
+				m.fault(b.DefRange(), "schema.json has no %s %s", b.Type, b.Labels[0])
+				continue
+			}
+			m.used[prefix+b.Labels[0]] = true
+			m.known[prefix+b.Labels[0]+"."+b.Labels[1]] = s
+			m.check(s, b.Body, true)
+		case "variable":
+			m.known["var."+b.Labels[0]] = schema{}
+		case "module":
+			m.known["module."+b.Labels[0]] = schema{}
+		case "locals":
+			for name := range b.Body.Attributes {
+				m.known["local."+name] = schema{}
+			}
+		}
+	}
+}
+
+// finish follows the references, now that all files are there.
+func (m *module) finish() []string {
+	for _, b := range m.bodies {
+		m.references(b)
+	}
+	return m.faults
+}
+
 // meta are the arguments that every resource may have.
 var meta = []string{"count", "for_each", "depends_on", "provider"}
 
-func (s schema) check(t *testing.T, body *hclsyntax.Body, top bool) {
-	t.Helper()
+// check compares a block with its schema.
+func (m *module) check(s schema, body *hclsyntax.Body, top bool) {
 	for name, a := range body.Attributes {
 		kind, ok := s.Attributes[name]
 		if !ok && !(top && slices.Contains(meta, name)) {
-			t.Errorf("%s: the argument %s is not known", a.SrcRange, name)
+			m.fault(a.SrcRange, "the argument %s is not known", name)
 		}
 		if kind[1] == "c" {
-			t.Errorf("%s: the argument %s cannot be set", a.SrcRange, name)
+			m.fault(a.SrcRange, "the argument %s cannot be set", name)
 		}
 		if v, diags := a.Expr.Value(nil); ok && !diags.HasErrors() { // a literal
 			if got := v.Type().FriendlyName(); (kind[0] == "number" || kind[0] == "bool") && got != kind[0] {
-				t.Errorf("%s: the argument %s is a %s, and must be a %s", a.SrcRange, name, got, kind[0])
+				m.fault(a.SrcRange, "the argument %s is a %s, and must be a %s", name, got, kind[0])
 			}
 		}
 	}
 	for name, kind := range s.Attributes {
 		if kind[1] == "r" && body.Attributes[name] == nil {
-			t.Errorf("%s: the argument %s is missing", body.SrcRange, name)
+			m.fault(body.SrcRange, "the argument %s is missing", name)
 		}
 	}
 	for _, b := range body.Blocks {
@@ -141,22 +190,16 @@ func (s schema) check(t *testing.T, body *hclsyntax.Body, top bool) {
 			continue
 		}
 		if nested, ok := s.Blocks[name]; ok {
-			nested.check(t, inner, false)
+			m.check(nested, inner, false)
 		} else {
-			t.Errorf("%s: the block %s is not known", b.DefRange(), name)
+			m.fault(b.DefRange(), "the block %s is not known", name)
 		}
 	}
 }
 
-type module struct {
-	bodies []*hclsyntax.Body
-	known  map[string]schema
-}
-
 // references follows what the expressions of a module name.
-func (m *module) references(t *testing.T, body *hclsyntax.Body) {
-	t.Helper()
-	diags := hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
+func (m *module) references(body *hclsyntax.Body) {
+	_ = hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
 		e, ok := n.(*hclsyntax.ScopeTraversalExpr)
 		if !ok {
 			return nil
@@ -173,20 +216,17 @@ func (m *module) references(t *testing.T, body *hclsyntax.Body) {
 		}
 		target, ok := m.known[parts[0]+"."+parts[1]]
 		if !ok {
-			t.Errorf("%s: %s is not known", e.SrcRange, strings.Join(parts, "."))
+			m.fault(e.SrcRange, "%s is not known", strings.Join(parts, "."))
 			return nil
 		}
 		if len(parts) > 2 && target.Attributes != nil {
 			_, attribute := target.Attributes[parts[2]]
 			if _, block := target.Blocks[parts[2]]; !attribute && !block {
-				t.Errorf("%s: %s has no %s; there are %s", e.SrcRange, parts[1], parts[2], slices.Sorted(maps.Keys(target.Attributes)))
+				m.fault(e.SrcRange, "%s has no %s; there are %s", parts[1], parts[2], slices.Sorted(maps.Keys(target.Attributes)))
 			}
 		}
 		return nil
 	})
-	if diags.HasErrors() {
-		t.Error(diags)
-	}
 }
 
 // names returns the words of a traversal, without indexes.

@@ -71,33 +71,31 @@ func TestTerraform(t *testing.T) {
 	}
 }
 
+// faulty are configurations, what Terraform says of them with the stub, and what
+// TestConfiguration does.
+var faulty = map[string]struct{ config, terraform, here string }{
+	"all well":           {`resource "aws_sqs_queue" "a" { name = "a" }`, "", ""},
+	"unknown argument":   {`resource "aws_sqs_queue" "a" { nam = "a" }`, `An argument named "nam" is not expected here`, "nam is not known"},
+	"missing argument":   {`resource "aws_iam_role" "a" { name = "a" }`, `The argument "assume_role_policy" is required`, "assume_role_policy is missing"},
+	"wrong type":         {`resource "aws_sqs_queue" "a" { delay_seconds = "soon" }`, `a number is required`, "must be a number"},
+	"unknown block":      {"resource \"aws_sqs_queue\" \"a\" {\n  ttl {}\n}", `Blocks of type "ttl" are not expected here`, "the block ttl is not known"},
+	"in a block":         {"resource \"aws_dynamodb_table\" \"a\" {\n  name = \"a\"\n  ttl {\n    nam = \"x\"\n  }\n}", `An argument named "nam" is not expected`, "nam is not known"},
+	"unknown attribute":  {"resource \"aws_sqs_queue\" \"a\" {}\noutput \"x\" {\n  value = aws_sqs_queue.a.ur\n}", `exported attribute named "ur"`, "has no ur"},
+	"unknown reference":  {"output \"x\" {\n  value = aws_sqs_queue.b.url\n}", `has not been declared`, "aws_sqs_queue.b.url is not known"},
+	"unknown resource":   {`resource "aws_sqs_cue" "a" {}`, `does not support resource type "aws_sqs_cue"`, "schema.json has no resource aws_sqs_cue"},
+	"computed attribute": {`resource "aws_sqs_queue" "a" { arn = "a" }`, `Can't configure a value for "arn"`, "arn cannot be set"},
+}
+
 // The stub refuses what the provider's schemas do.
 func TestStub(t *testing.T) {
 	tf := newTerraform(t)
-	const head = `terraform {
-  required_providers {
-    aws = {
-      source = "hashicorp/aws"
-    }
-  }
-}
-`
-	for name, tt := range map[string]struct{ config, want string }{
-		"all well":           {`resource "aws_sqs_queue" "a" { name = "a" }`, ""},
-		"unknown argument":   {`resource "aws_sqs_queue" "a" { nam = "a" }`, `An argument named "nam" is not expected here`},
-		"missing argument":   {`resource "aws_iam_role" "a" { name = "a" }`, `The argument "assume_role_policy" is required`},
-		"wrong type":         {`resource "aws_sqs_queue" "a" { delay_seconds = "soon" }`, `a number is required`},
-		"unknown block":      {"resource \"aws_sqs_queue\" \"a\" {\n  ttl {}\n}", `Blocks of type "ttl" are not expected here`},
-		"missing block":      {"resource \"aws_dynamodb_table\" \"a\" {\n  name = \"a\"\n  ttl {\n    enabled = true\n    nam = \"x\"\n  }\n}", `An argument named "nam" is not expected`},
-		"unknown attribute":  {"resource \"aws_sqs_queue\" \"a\" {}\noutput \"x\" {\n  value = aws_sqs_queue.a.ur\n}", `has no argument, nested block, or exported attribute named "ur"`},
-		"unknown resource":   {`resource "aws_sqs_cue" "a" {}`, `does not support resource type "aws_sqs_cue"`},
-		"computed attribute": {`resource "aws_sqs_queue" "a" { arn = "a" }`, `Can't configure a value for "arn"`},
-	} {
+	const head = "terraform {\n  required_providers {\n    aws = {\n      source = \"hashicorp/aws\"\n    }\n  }\n}\n"
+	for name, tt := range faulty {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "main.tf"), head+tt.config+"\n")
 		out, err := tf.run(dir, "validate", "-no-color")
-		if (err == nil) != (tt.want == "") || !strings.Contains(strings.Join(strings.Fields(out), " "), tt.want) {
-			t.Errorf("%s: want %q, got %v\n%s", name, tt.want, err, out)
+		if (err == nil) != (tt.terraform == "") || !strings.Contains(strings.Join(strings.Fields(out), " "), tt.terraform) {
+			t.Errorf("%s: want %q, got %v\n%s", name, tt.terraform, err, out)
 		}
 	}
 }

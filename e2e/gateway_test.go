@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 type gateway struct {
 	t    *testing.T
 	addr string
+	data string
 	args []string
 
 	mu  sync.Mutex
@@ -56,8 +57,14 @@ func newGateway(t *testing.T, args ...string) *gateway {
 // newGatewayAt starts one at an address that its configuration speaks of.
 func newGatewayAt(t *testing.T, addr string, args ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, addr: addr, log: &logBuffer{}}
-	g.args = append([]string{"serve", "--listen", addr, "--data-dir", filepath.Join(t.TempDir(), "data")}, args...)
+	return newGatewayOn(t, addr, filepath.Join(t.TempDir(), "data"), args...)
+}
+
+// newGatewayOn starts one with data that may be there already.
+func newGatewayOn(t *testing.T, addr, data string, args ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, addr: addr, data: data, log: &logBuffer{}}
+	g.args = append([]string{"serve", "--listen", addr, "--data-dir", data}, args...)
 	g.start()
 	t.Cleanup(func() {
 		if t.Failed() && g.cmd != nil { // it says what every goroutine waits for

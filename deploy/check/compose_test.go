@@ -3,7 +3,7 @@ package check_test
 import (
 	"bufio"
 	"context"
-	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -85,21 +86,11 @@ func TestCompose(t *testing.T) {
 	key, file := newKey(t)
 	nodes := map[string]*node{}
 	for _, name := range []string{"runnel-1", "runnel-2"} {
-		environ := variables(p.Services[name])
-		accept(t, file, environ)
-		path := filepath.Join(t.TempDir(), "runnel.yaml")
-		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		environ = append(environ, "RUNNEL_CONFIG="+path)
-		for i := range environ {
-			environ[i] = hosts.Replace(environ[i])
-		}
-		nodes[name] = startNode(t, environ)
+		nodes[name] = startMember(t, p.Services[name], hosts, file)
 	}
 	addr := startProxy(t, nodes)
 
-	events := ask(t, addr, key)
+	events, cursor := ask(t, addr, key)
 	if first, last := slices.Index(events, "delta"), slices.Index(events, "generation.done"); first < 0 || last != len(events)-1 {
 		t.Errorf("the events are %v", events)
 	}
@@ -117,6 +108,22 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s has %s", name, text)
 		}
 	}
+	t.Run("backup", func(t *testing.T) { testClusterBackup(t, p, hosts, file, key, cursor) })
+}
+
+// startMember starts a node of the cluster with its variables from the Compose file.
+func startMember(t *testing.T, s types.ServiceConfig, hosts *strings.Replacer, file string) *node {
+	t.Helper()
+	environ := variables(s)
+	accept(t, file, environ)
+	path := filepath.Join(t.TempDir(), "runnel.yaml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range environ {
+		environ[i] = hosts.Replace(environ[i])
+	}
+	return startNode(t, append(environ, "RUNNEL_CONFIG="+path))
 }
 
 func variables(s types.ServiceConfig) (environ []string) {
@@ -154,6 +161,13 @@ func startServers(t *testing.T, p *types.Project) *strings.Replacer {
 	for _, s := range servers {
 		if !s.ReadyForConnections(patience) {
 			t.Fatalf("%s is not ready", s.Name())
+		}
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for giveUp := time.Now().Add(patience); !slices.ContainsFunc(servers, (*server.Server).JetStreamIsLeader); <-tick.C {
+		if time.Now().After(giveUp) {
+			t.Fatal("the servers find no leader")
 		}
 	}
 	return strings.NewReplacer(pairs...)
@@ -245,50 +259,59 @@ func startProxy(t *testing.T, nodes map[string]*node) string {
 	return "http://" + addr
 }
 
-// ask hands in a prompt and returns the types of the events up to the end.
-func ask(t *testing.T, base, key string) (events []string) {
+// ask hands in a prompt and returns the types of the events up to the end, and
+// the cursor of the last.
+func ask(t *testing.T, base, key string) (events []string, cursor string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/sessions/demo/prompts", strings.NewReader(`{"prompt":"Hello"}`))
+	resp := request(t, http.MethodPost, base+"/v1/sessions/demo/prompts", `{"prompt":"Hello"}`, map[string]string{
+		"Accept": "text/event-stream", "Authorization": "Bearer " + key,
+	})
+	return follow(t, resp)
+}
+
+// follow reads a stream up to the end of a generation.
+func follow(t *testing.T, resp *http.Response) (events []string, cursor string) {
+	t.Helper()
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		field, value, _ := strings.Cut(lines.Text(), ": ")
+		switch {
+		case field == "event":
+			events = append(events, value)
+		case field == "id":
+			cursor = value
+		case field == "" && len(events) > 0 && events[len(events)-1] == "generation.done":
+			return events, cursor
+		}
+	}
+	t.Fatalf("%s, %v, after %v", resp.Status, lines.Err(), events)
+	return nil, ""
+}
+
+func request(t *testing.T, method, address, body string, header map[string]string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("Authorization", "Bearer "+key)
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
-			events = append(events, name)
-		}
-	}
-	if err := lines.Err(); err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s, %v, after %v", resp.Status, err, events)
-	}
-	return events
+	return resp
 }
 
 func get(t *testing.T, address, key string) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := request(t, http.MethodGet, address, "", map[string]string{"Authorization": "Bearer " + key})
 	defer resp.Body.Close()
-	var text strings.Builder
-	if _, err := fmt.Fprint(&text, resp.Status, "\n"); err != nil {
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bufio.NewReader(resp.Body).WriteTo(&text); err != nil {
-		t.Fatal(err)
-	}
-	return text.String()
+	return resp.Status + "\n" + string(text)
 }

@@ -98,7 +98,7 @@ func TestImage(t *testing.T) {
 		"RUNNEL_LISTEN="+addr, "RUNNEL_MODEL=openai/test?base_url="+upstream.URL+"/v1", "OPENAI_API_KEY=x")
 	n.cmd.Stderr = n.log
 	n.run(t)
-	if events := ask(t, n.url, ""); !slices.Contains(events, "delta") || events[len(events)-1] != "generation.done" {
+	if events, _ := ask(t, n.url, ""); !slices.Contains(events, "delta") || events[len(events)-1] != "generation.done" {
 		t.Errorf("the events are %v", events)
 	}
 	if i.health[0] != "CMD" {

@@ -53,6 +53,8 @@ interop: build client-ts interop/node_modules/.package-lock.json ## real clients
 	cd interop && node --test --test-concurrency=1
 
 aws: ## deploy/aws, held to the types of Terraform, CloudFormation and SAM
+	@command -v terraform >/dev/null || echo 'terraform is not installed: what it says itself of deploy/aws is NOT checked'
+	@command -v node >/dev/null || echo 'node is not installed: the resolvers of deploy/aws are NOT run'
 	cd deploy/aws/check && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -timeout 15m ./...
 
 client-ts: clients/ts/node_modules/.package-lock.json ## build and test the TypeScript client (needs node and npm)

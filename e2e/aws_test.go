@@ -62,6 +62,7 @@ type cloudOptions struct {
 	repeat  int    // how often each prompt is delivered; 0: once
 	flaws   []flaw // what the orchestrator meets with on its way to AppSync
 	timeout string // of a function; empty: a minute
+	apiKey  bool   // mutations carry one, and no signature
 }
 
 func startCloud(t *testing.T, o cloudOptions) *cloud {
@@ -84,7 +85,7 @@ func startCloud(t *testing.T, o cloudOptions) *cloud {
 	q := startQueues(t, func(event any) ([]byte, error) { return c.invoker(context.Background(), "orchestrator", key)(event) })
 	q.repeat = max(o.repeat, 1)
 
-	config := cloudConfig(t, dir, addr, cmp.Or(o.timeout, "1m"), map[string][]string{
+	environments := map[string][]string{
 		"datasource": {o.queue, "AWS_ENDPOINT_URL_SNS=" + q.server.URL, "AWS_ENDPOINT_URL_SQS=" + q.server.URL},
 		"orchestrator": {
 			"APPSYNC_GRAPHQL_ENDPOINT=" + startFlawed(t, addr, o.flaws...) + "/graphql", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://" + addr,
@@ -99,7 +100,11 @@ func startCloud(t *testing.T, o cloudOptions) *cloud {
 			"CONNECTIONS_TABLE=runnel-streaming", "STREAMING_ENDPOINT=http://" + addr + "/prod", "AWS_ENDPOINT_URL_DYNAMODB=http://" + addr,
 			"AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://" + addr,
 		},
-	})
+	}
+	if o.apiKey {
+		environments["orchestrator"] = append(environments["orchestrator"], "APPSYNC_API_KEY="+key)
+	}
+	config := cloudConfig(t, dir, addr, cmp.Or(o.timeout, "1m"), environments)
 	config["keys"] = []any{map[string]any{"name": "backend", "hash": hash}}
 	config["models"] = map[string]any{"real": []string{model}}
 	text, _ := json.Marshal(config) // JSON is YAML; plain values always encode
@@ -447,7 +452,7 @@ func TestAWSTokens(t *testing.T) {
 func TestAWSChunks(t *testing.T) {
 	t.Parallel()
 	const tokens, question = 40, "Why?"
-	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue, flaws: []flaw{failing, throttled, whole, broken}})
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue, apiKey: true, flaws: []flaw{failing, throttled, whole, broken}})
 	s := c.subscribe(t, watchChunk, nil)
 	if got := c.ask(t, askChunk, map[string]any{"p": question})["ModelSet"]; string(got) != "true" {
 		t.Errorf("ModelSet is %s", got)

@@ -18,6 +18,7 @@ import (
 // follows its answer.
 type conversation struct {
 	session runnel.SessionID
+	model   string
 	receipt runnel.Receipt
 	want    string
 
@@ -25,12 +26,12 @@ type conversation struct {
 	last    time.Time     // when something came
 	longest time.Duration // that nothing came
 	answer  client.Answer
-	resets  int
+	anew    int // resets without text
 	ends    int
 	twice   int // events that came again, or after later ones
 }
 
-// ask submits one question in each of n sessions.
+// ask submits one question in each of n sessions, half of them to either model.
 func ask(t *testing.T, gw *client.Client, name string, n, tokens int) []*conversation {
 	t.Helper()
 	all := make([]*conversation, n)
@@ -38,10 +39,11 @@ func ask(t *testing.T, gw *client.Client, name string, n, tokens int) []*convers
 	for i := range all {
 		wg.Go(func() {
 			c := &conversation{session: runnel.SessionID(fmt.Sprintf("%s-%d", name, i))}
+			c.model = []string{goesOn, beginsAnew}[i%2]
 			prompt := fmt.Sprintf("Question of %s. [[tokens=%d]]", c.session, tokens)
 			c.want = modelserver.Text(prompt, tokens)
 			var err error
-			if c.receipt, err = gw.Submit(t.Context(), c.session, client.Prompt{Text: prompt}); err != nil {
+			if c.receipt, err = gw.Submit(t.Context(), c.session, client.Prompt{Text: prompt, Model: c.model}); err != nil {
 				t.Errorf("%s: %v", c.session, err)
 			}
 			all[i] = c
@@ -80,8 +82,8 @@ func (c *conversation) take(ev *runnel.Event) (ended bool) {
 	defer c.mu.Unlock()
 	c.longest = max(c.longest, time.Since(c.last))
 	c.last = time.Now()
-	if ev.Type == runnel.EventReset {
-		c.resets++
+	if ev.Type == runnel.EventReset && ev.Text == "" {
+		c.anew++
 	}
 	c.answer.Apply(*ev)
 	if ev.Type.Terminal() {

@@ -177,7 +177,7 @@ func (r *rig) suffer(t *testing.T, f fault) string {
 		t.Errorf("the fault could not be made or mended: %v", err)
 	}
 	following.Wait()
-	whole, twice, ends, again := 0, 0, 0, 0
+	whole, twice, ends, taken, anew := 0, 0, 0, 0, 0
 	pauses := make([]time.Duration, 0, len(all))
 	for _, c := range all {
 		c.check(ctx, t, r.gw)
@@ -186,14 +186,17 @@ func (r *rig) suffer(t *testing.T, f fault) string {
 		if c.answer.Text() == c.want {
 			whole++
 		}
-		if c.resets > 0 {
-			again++
+		if c.answer.Attempt > 1 {
+			taken++
+		}
+		if c.anew > 0 {
+			anew++
 		}
 		pauses = append(pauses, c.longest)
 	}
 	slices.Sort(pauses)
-	row := fmt.Sprintf("| %s | %d of %d | %d | %d | %d | %.1f s | %.1f s |",
-		f.name, whole, len(all), twice, ends, again, pauses[len(pauses)/2].Seconds(), pauses[len(pauses)-1].Seconds())
+	row := fmt.Sprintf("| %s | %d of %d | %d | %d | %d | %d | %.1f s | %.1f s |",
+		f.name, whole, len(all), twice, ends, taken, anew, pauses[len(pauses)/2].Seconds(), pauses[len(pauses)-1].Seconds())
 	t.Log(row)
 	return row
 }

@@ -89,6 +89,12 @@ func build() error {
 	return nil
 }
 
+// The models of a rig.
+const (
+	goesOn     = "goes-on"
+	beginsAnew = "begins-anew"
+)
+
 // A rig is a running cluster, a model server that outlives its nodes, and a client
 // that reaches the nodes through a balancer.
 type rig struct {
@@ -100,13 +106,20 @@ type rig struct {
 // tokens a second.
 func newRig(t *testing.T, tps int, roles ...string) *rig {
 	t.Helper()
+	dir := t.TempDir()
+	settings := filepath.Join(dir, "runnel.yaml")
 	model := startModel(t, tps)
+	// One model goes on with the text of a worker that has died, the other begins anew.
+	err := os.WriteFile(settings, fmt.Appendf(nil, "models:\n  %s: [%q]\n  %s: [%q]\n", goesOn, model+"&prefill=continue_final_message", beginsAnew, model), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := cluster.Options{
-		Runnel: filepath.Join(bin, "runnel"), NATS: filepath.Join(bin, "nats-server"), Dir: t.TempDir(), Namespaces: true,
+		Runnel: filepath.Join(bin, "runnel"), NATS: filepath.Join(bin, "nats-server"), Dir: dir, Namespaces: true,
 		Disk: func(folder string) error { return mount(t, folder) },
 	}
 	for i, role := range roles {
-		o.Nodes[i] = []string{"--role", role, "--model", model, "--heartbeat", "1s", "--drain-timeout", "2s", "--retries", "0"}
+		o.Nodes[i] = []string{"--config", settings, "--role", role, "--heartbeat", "1s", "--drain-timeout", "2s", "--retries", "0"}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -27,8 +27,8 @@ func writeReport(t *testing.T, rows []string) {
 		t.Fatalf("%s has no place for the table", *report)
 	}
 	table := "Seen on " + time.Now().Format(time.DateOnly) + ".\n\n" +
-		"| fault | complete answers | events twice or out of order | terminal events | answers begun again | median pause | longest pause |\n" +
-		"|---|---|---|---|---|---|---|\n" + strings.Join(rows, "\n") + "\n\n"
+		"| fault | complete answers | events twice or out of order | terminal events | taken over | of these begun anew | median pause | longest pause |\n" +
+		"|---|---|---|---|---|---|---|---|\n" + strings.Join(rows, "\n") + "\n\n"
 	if err := os.WriteFile(*report, []byte(before+tableBegin+table+tableEnd+after), 0o644); err != nil { //nolint:gosec // a document
 		t.Fatal(err)
 	}

@@ -34,12 +34,10 @@ func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []run
 		asked, with, continues := goOn(p, c, sofar)
 		switch {
 		case !continues && sofar != nil:
-			out.reset("")
-			s.metrics.TookOver(c.Name, Restarted)
+			g.tookOver(ctx, c.Name, Restarted, out, "")
 			sofar = nil
 		case continues && i == 0:
-			out.reset(string(sofar.text))
-			s.metrics.TookOver(c.Name, Continued)
+			g.tookOver(ctx, c.Name, Continued, out, string(sofar.text))
 		}
 		for try := 0; ; try++ {
 			end, began, err := g.callTraced(ctx, with, try, asked, out)
@@ -50,8 +48,7 @@ func (g *generation) call(ctx context.Context, p runnel.Prompt, candidates []run
 			s.log.WarnContext(ctx, "a model call failed before its first token", "generation_id", p.Generation, "model", c.Name, "try", try+1, "err", err)
 			s.logTold(ctx, p.Generation, err)
 			if continues && runnel.KindOf(err) == runnel.Invalid { // the beginning, as far as we know
-				out.reset("")
-				s.metrics.TookOver(c.Name, Refused)
+				g.tookOver(ctx, c.Name, Refused, out, "")
 				asked, with, continues, sofar = p, c, false, nil
 				try = -1
 				continue

@@ -16,6 +16,8 @@
 //   - The first fragment of an answer is stored at once, later ones in groups
 //     (outlet.go). Before the first one a failed call is repeated and then
 //     falls over to the route's next model (call.go).
+//   - What an attempt has stored is what the next one goes on with, if its model
+//     can; what does not stand any more is voided by a reset (seam.go).
 //   - Exactly one terminal event ends a generation: the turn is committed
 //     first, by compare-and-swap, the event follows from it, and a start puts
 //     it back if a crash took it (finish.go, recover.go).

@@ -42,6 +42,15 @@ func (g *generation) takeOver(ctx context.Context, src *source, out *outlet) err
 	})
 }
 
+// tookOver says what an attempt does with what those before it have said, of which
+// text stands.
+func (g *generation) tookOver(ctx context.Context, model, how string, out *outlet, text string) {
+	out.reset(text)
+	g.s.metrics.TookOver(model, how)
+	g.s.log.InfoContext(ctx, "took over an answer", "session_id", g.prompt.Session, "generation_id", g.prompt.Generation,
+		"attempt", g.run.Attempt, "model", model, "how", how, "bytes", len(text))
+}
+
 // goOn returns the prompt and the candidate with which an answer is gone on with
 // of which there is f so far. It reports false, and returns both as they are, if
 // that cannot be: there is no text, or not only text, or not all of it is known;

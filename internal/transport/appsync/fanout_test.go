@@ -228,6 +228,49 @@ func TestItem62(t *testing.T) {
 	if text != huge {
 		t.Errorf("got %d bytes, want %d", len(text), len(huge))
 	}
+	c.start("2", onSendMessage, `{"sessionId":"other"}`)
+	c.expect(`{"type":"start_ack","id":"2"}`)
+	r.publish(t, "other", strings.Repeat("x", 250_000)) // which has no complaint
+	r.publish(t, "other", "small")
+	c.expect(message("2", "other", "small"))
+}
+
+// The same for those who follow the mutations of a field that is bound to nothing.
+func TestTooLargeMutation(t *testing.T) {
+	t.Parallel()
+	r := start(t, says(), endingAPI())
+	c := r.connect(t)
+	c.start("1", `subscription { onSay { text } }`, `{}`)
+	c.expect(`{"type":"start_ack","id":"1"}`)
+	for _, n := range []int{250_000, 2} {
+		text := strings.Repeat("x", n)
+		r.ask(t, `mutation($t: String) { say(text: $t) { text } }`, `{"t":"`+text+`"}`).want(200, `{"data":{"say":{"text":"`+text+`"}}}`)
+	}
+	c.expect(data("1", `{"data":{"onSay":{"text":"xx"}}}`))
+}
+
+// Who does not read what mutations say is cut off from it, and holds up nobody.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	r := start(t, says(), endingAPI())
+	stalled, reads := r.connect(t), r.connect(t)
+	for _, c := range []*client{stalled, reads} {
+		c.start("1", `subscription { onSay { text } }`, `{}`)
+		c.expect(`{"type":"start_ack","id":"1"}`)
+	}
+	text := strings.Repeat("x", 100_000)
+	for range 100 { // ten megabytes: more than any buffer takes
+		r.ask(t, `mutation($t: String) { say(text: $t) { text } }`, `{"t":"`+text+`"}`)
+		reads.expect(data("1", `{"data":{"onSay":{"text":"`+text+`"}}}`))
+	}
+	for {
+		got := stalled.read()
+		if strings.HasPrefix(got, `{"type":"error","id":"1"`) && strings.Contains(got, "the subscriber is too far behind") {
+			break
+		} else if !strings.HasPrefix(got, `{"type":"data","id":"1"`) {
+			t.Fatalf("got %s", got)
+		}
+	}
 }
 
 // directives is a schema where access depends on who asks.

@@ -202,7 +202,7 @@ func TestItem50(t *testing.T) {
 		c.start("1", onSendMessage, `{"sessionId":"s"}`)
 		c.expect(`{"type":"start_ack","id":"1"}`)
 	}
-	_ = gone.ws.CloseNow()
+	r.leave(gone, 2) // which waits for its subscriptions
 	r.ask(t, getResponse, `{"locale":"en_US","message":"hi","sessionId":"s"}`)
 	r.tell(t, m, "s", "one")
 	stays.expect(message("1", "s", "#START_STREAM#"), message("1", "s", "one"))
@@ -256,15 +256,18 @@ func TestItem33(t *testing.T) {
 	t.Parallel()
 	r := start(t, says(), appsync.Config{Beat: time.Millisecond})
 	c := r.dial(t, "/graphql/realtime", "graphql-ws")
-	c.send(hello)
-	beats := 0
-	for beats < 5 {
-		if got := c.read(); got == ka {
+	c.start("1", onSendMessage, `{"sessionId":"s"}`)
+	beats, busy := 0, 0
+	for beats < 5 || busy < 5 {
+		switch got := c.read(); {
+		case got == ka:
 			beats++
-		} else if got != ack {
+		case strings.HasPrefix(got, `{"type":"data","id":"1"`):
+			busy++
+		case !strings.Contains(got, "ack"):
 			t.Fatalf("got %s", got)
 		}
-		_, err := r.core.Publish(t.Context(), runnel.Publication{Session: "s", Type: runnel.EventDelta, Text: "x"}) // it is busy
+		_, err := r.core.Publish(t.Context(), runnel.Publication{Session: "s", Type: runnel.EventDelta, Text: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -436,3 +436,31 @@ test('Amplify publishes to a channel, and listens to one', LIMIT, async (t) => {
   log.close();
   channel.close();
 });
+
+test('channels of Amplify, one of them late, are cut off in the middle, and go on', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: SLOW });
+  const proxy = await startCut(t, gateway.url);
+  Amplify.configure({
+    API: { Events: { endpoint: `HTTP://localhost:${proxy.port}/event`, region: 'us-east-1', defaultAuthMode: 'apiKey', apiKey: 'da2-any' } },
+  });
+  const session = `channel-${Date.now()}`;
+  const look = async () => {
+    const answer = Object.assign(new Answer(), { errors: [] });
+    const channel = await events.connect(`/sessions/${session}`);
+    channel.subscribe({ next: ({ event }) => answer.apply(event), error: (err) => answer.errors.push(err) });
+    defer(t, () => channel.close());
+    return answer;
+  };
+  const first = await look();
+  await submit(gateway, session, 'What is a log?');
+  await until('there is some text', () => first.arrivals.length > 4);
+  const late = await look();
+  await until('there is some text, too', () => late.arrivals.length > 4);
+  proxy.cut();
+  await until('both answers end', () => first.end && late.end);
+  const { text } = (await transcript(gateway, session)).turns[0];
+  for (const answer of [first, late]) {
+    assert.equal(answer.text, text);
+    assert.deepEqual(answer.errors, []);
+  }
+});

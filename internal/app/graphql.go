@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/config"
 	"github.com/runnelhq/runnel/internal/graphql"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
@@ -20,9 +21,13 @@ func (a *App) newGraphQL() (*appsync.Handler, error) {
 		}
 		sources = append(sources, graphql.Source{Name: name, Text: string(text)})
 	}
+	var notes runnel.Notes
+	if len(c.NATSURL) > 0 { // there are other nodes, and notes outlive this one
+		notes = a.engine
+	}
 	return appsync.New(a.sessions, appsync.Config{
 		API: c.GraphQL, Sources: sources, Mode: defaultMode(c), Namespaces: c.EventNamespaces,
-		Functions: a.functions, Client: a.handlerClient(), Bus: a.engine, Notes: a.engine,
+		Functions: a.functions, Client: a.handlerClient(), Bus: a.engine, Notes: notes,
 		Authenticate: a.access.authenticate, Bind: a.access.auth.Bind, Asks: c.Authenticates(),
 		Local: !c.Insecure, Origins: c.Origins(), Limits: a.access.limits.Load(),
 		BodyTimeout: c.BodyTimeout, WriteTimeout: c.WriteTimeout, Heartbeat: c.Heartbeat,

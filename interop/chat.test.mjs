@@ -1,13 +1,15 @@
 // The chat page in a real browser: what a person does, and what happens to one.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 
 import { openBrowser } from './lib/browser.mjs';
 import { newKey, startGateway } from './lib/gateway.mjs';
 import { transcript } from './lib/native.mjs';
+import { startScripted } from './lib/scripted.mjs';
 import { LIMIT, until } from './lib/wait.mjs';
 
 const QUICK = 'echo?ttft=0s&tps=0&tokens=60';
@@ -214,6 +216,64 @@ function publisher(gateway, session) {
     assert.equal(response.status, 202, await response.text());
   };
 }
+
+test('reasoning and tool calls unfold, failures are told, and a second device shows the same', LIMIT, async (t) => {
+  const model = `openai/scripted?base_url=${await startScripted(t)}/v1`;
+  const gateway = await startGateway(t, { model, args: ['--retries', '0'], env: { OPENAI_API_KEY: 'none' } });
+  const page = await openPage(t, await openBrowser(t), gateway, 'tools');
+  await ask(page, 'use a tool');
+  await answered(page);
+  const reasoning = page.locator('details', { hasText: 'Reasoning' });
+  const call = page.locator('details', { hasText: 'Tool call' });
+  for (const [part, inside] of [
+    [reasoning, 'hm'],
+    [call, '"a": 1'],
+  ]) {
+    const text = part.getByText(inside);
+    assert.equal(await text.isVisible(), false, 'it is folded at first');
+    await part.locator('summary').focus();
+    await page.keyboard.press('Enter');
+    await text.waitFor();
+  }
+  assert.deepEqual(await violations(page), []);
+  await ask(page, 'fail');
+  await answered(page, 2);
+  await answers(page).nth(1).getByRole('alert').waitFor();
+
+  // Another browser, which has nothing of this one.
+  const other = await openPage(t, await openBrowser(t), gateway, 'tools');
+  await answered(other, 2);
+  assert.equal(await other.locator('details').count(), await page.locator('details').count());
+  assert.equal(await answers(other).nth(1).getByRole('alert').innerText(), await answers(page).nth(1).getByRole('alert').innerText());
+  await other.getByRole('navigation').getByRole('link', { name: 'use a tool' }).waitFor();
+  assert.deepEqual([page.faults, other.faults], [[], []]);
+});
+
+test('progress is shown until there is an answer', LIMIT, async (t) => {
+  const gateway = await startGateway(t, { model: QUICK });
+  const page = await openPage(t, await openBrowser(t), gateway, 'progress');
+  const publish = publisher(gateway, 'progress');
+  await publish({ type: 'progress', progress: 'Searching 12 documents' });
+  await page.getByText('Searching 12 documents').waitFor();
+  await publish({ type: 'reasoning', text: 'First the figures' });
+  await page.getByText('Thinking…').waitFor();
+  await publish({ type: 'progress', progress: { step: 2, of: 3 } });
+  await page.getByText('{"step":2,"of":3}').waitFor();
+  await publish({ type: 'delta', text: 'Found.' });
+  await publish({ type: 'generation.done' });
+  await answered(page);
+  assert.equal(await page.locator('.waiting').count(), 0);
+  assert.equal(await page.locator('.asked').count(), 0, 'nobody has asked');
+  assert.deepEqual(page.faults, []);
+});
+
+test('what the page loads is small', async () => {
+  const dir = fileURLToPath(new URL('../internal/web/static/page/assets/', import.meta.url));
+  let size = 0;
+  // But for what is loaded with the first code block and the first formula.
+  for (const name of await readdir(dir)) if (!/^(highlight|maths)-/.test(name)) size += gzipSync(await readFile(dir + name)).length;
+  assert.ok(size > 30_000 && size < 250_000, `${size} bytes, compressed`);
+});
 
 test('formulas are set when they are complete, and prices are none', LIMIT, async (t) => {
   const gateway = await startGateway(t, { model: QUICK });

@@ -7,7 +7,7 @@ LDFLAGS := -s -w
 PACKAGES := $(shell $(GO) list ./... 2>/dev/null | grep -v /e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help web page-if-possible run build test race e2e interop aws client-ts packages soak fuzz lint fmt bench cover generate check clean cluster cluster-test faults
+.PHONY: help web page-if-possible run build test race e2e interop aws client-ts packages soak fuzz lint fmt bench cover generate check clean cluster cluster-once cluster-test faults
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,12 +69,14 @@ cluster: build bin/nats-server ## run three NATS servers and three nodes on this
 faults: build ## do to a cluster what happens to clusters, and write the table in docs/reliability.md (Linux; ten minutes)
 	$(GO) test -tags cluster -count=1 -timeout 30m -v ./e2e/cluster -report ../../docs/reliability.md
 
-cluster-test: build bin/nats-server ## the faults that a cluster must stand in any case, in two minutes
+cluster-once: build bin/nats-server
 	$(GO) run ./e2e/cluster/up -once bin/runnel bin/nats-server
+
+cluster-test: cluster-once ## the faults that a cluster must stand in any case, in two minutes (Linux, with namespaces)
 	$(GO) test -tags cluster -short -count=1 -timeout 15m -v ./e2e/cluster
 
 packages: web ## check what is in deploy, and the binaries for all systems (needs node, npm, haproxy and systemd-analyze)
-	cd deploy/check && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m ./...
+	cd deploy/check && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m $(CHECKFLAGS) ./...
 
 soak: build ## the kill test for ten minutes, many sessions
 	RUNNEL_SOAK=10m $(GO) test -count=1 -timeout 30m -run 'TestKill' -v ./e2e/...
@@ -85,7 +87,9 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZTIME each (default 10s)
 lint: ## gofmt, vet, staticcheck, and golangci-lint if it is installed
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run make fmt'; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags cluster ./e2e/cluster
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck -tags cluster ./e2e/cluster
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo 'golangci-lint is not installed: its own checks were not run'; fi
 
 vuln: ## known vulnerabilities (needs the vulnerability database)

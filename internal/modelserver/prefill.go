@@ -30,7 +30,8 @@ func (q *question) claudeMay(model string) error {
 	case q.beginning == "":
 		return nil
 	case closed.MatchString(model):
-		return errors.New("This model does not support assistant message prefill. The conversation must end with a user message.") //nolint:staticcheck // theirs
+		//lint:ignore ST1005 the vendor's words
+		return errors.New("This model does not support assistant message prefill. The conversation must end with a user message.")
 	case strings.TrimRightFunc(q.beginning, unicode.IsSpace) != q.beginning:
 		return errors.New("messages: final assistant content cannot end with trailing whitespace")
 	}
@@ -40,7 +41,8 @@ func (q *question) claudeMay(model string) error {
 // converseMay returns an error if Converse would refuse the beginning.
 func (q *question) converseMay(model string) error {
 	if q.beginning != "" && !open.MatchString(model) {
-		return errors.New("The model that you are using requires the last turn in the conversation to be a user message. " + //nolint:staticcheck // theirs
+		//lint:ignore ST1005 the vendor's words
+		return errors.New("The model that you are using requires the last turn in the conversation to be a user message. " +
 			"Add a user message to the conversation and try again.")
 	}
 	return q.claudeMay(model)

@@ -44,41 +44,46 @@ type Cluster struct {
 	hosts   []*host
 }
 
-// New starts a cluster. Close ends it, also after an error.
+// New starts a cluster. After an error nothing of it is left.
 func New(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{}
+	if err := c.start(ctx, &o); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context, o *Options) error {
 	for n := range 2 * size {
 		h := loopback()
 		if o.Namespaces {
 			var err error
 			if h, err = namespace(ctx, n+1); err != nil {
-				return c, err
+				return err
 			}
 		}
 		c.hosts = append(c.hosts, h)
 	}
-	if err := c.addServers(&o); err != nil {
-		return c, err
-	}
-	if err := c.addNodes(&o); err != nil {
-		return c, err
+	if err := errors.Join(c.addServers(o), c.addNodes(o)); err != nil {
+		return err
 	}
 	for _, p := range c.NATS { // all at once: they wait for each other
 		if err := p.launch(); err != nil {
-			return c, err
+			return err
 		}
 	}
 	for _, p := range c.NATS {
 		if err := p.Await(ctx); err != nil {
-			return c, err
+			return err
 		}
 	}
 	for _, p := range c.Nodes {
 		if err := p.Start(ctx); err != nil {
-			return c, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // Close kills all processes.

@@ -124,19 +124,17 @@ func newRig(t *testing.T, tps int, roles ...string) *rig {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, err := cluster.New(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		c.Close()
 		if t.Failed() {
 			for _, p := range c.Processes() {
-				if p != nil {
-					t.Logf("the log of %s:\n%s", p.Name, p.Log())
-				}
+				t.Logf("the log of %s:\n%s", p.Name, p.Log())
 			}
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var gateways []string
 	for i, role := range roles {
 		if role != "worker" {

@@ -71,7 +71,7 @@ func (p *Process) Await(ctx context.Context) error {
 			p.cmd = nil
 			return fmt.Errorf("%s has ended: %w\n%s", p.Name, err, p.Log())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w", p.Name, err)
+			return fmt.Errorf("%s is not ready: %w\n%s", p.Name, err, p.Log())
 		}
 	}
 }

@@ -57,10 +57,10 @@ func run(ctx context.Context, once bool, gateway, nats string) (err error) {
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	c, err := cluster.New(starting, o)
-	defer c.Close()
 	if err != nil {
 		return err
 	}
+	defer c.Close()
 	for i, p := range c.Processes() {
 		if i < len(c.NATS) {
 			fmt.Printf("  %-8s %s\n", p.Name, c.Servers[i])

@@ -210,7 +210,8 @@ func (c *conn) publish(ctx context.Context, subject string, data []byte, expect 
 }
 
 // put publishes until there is an answer. If a try without one was the one
-// that stored the data, the conflict of the next is with itself. Without an
+// that stored the data, the conflict of the next is with itself; and in a cluster
+// a server that no longer leads may refuse what the leader stores. Without an
 // expected sequence or a message id, the data may be stored twice.
 func (c *conn) put(ctx context.Context, stream, subject string, data []byte, expect uint64, header nats.Header) (seq uint64, err error) {
 	tries := 0
@@ -219,7 +220,7 @@ func (c *conn) put(ctx context.Context, stream, subject string, data []byte, exp
 		seq, err = c.publish(ctx, subject, data, expect, header)
 		return err
 	})
-	if errors.Is(err, errConflict) && tries > 1 {
+	if errors.Is(err, errConflict) && (tries > 1 || c.remote) {
 		if m, err := c.last(ctx, stream, subject); err == nil && m.prev == expect && bytes.Equal(m.data, data) {
 			return m.seq, nil
 		}

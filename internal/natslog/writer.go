@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/wire"
 )
@@ -30,7 +28,10 @@ type appender struct {
 	subject string
 	last    uint64 // what the subject ended with when we last knew
 	before  uint64 // and before that
-	// unsure are publications without an answer, which may have been stored.
+	// unsure are publications of which no answer says that they were stored, but
+	// which may have been. A refusal proves nothing: it can be that of a server that
+	// was the leader before it was frozen, and does not know yet that it no longer is,
+	// while the leader has stored what it refuses.
 	unsure []unsure
 }
 
@@ -73,7 +74,7 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 			return runnel.Cursor{}, errNoAnswer
 		case err == nil, errors.Is(err, errNoAnswer) && !late:
 			continue // the next try shows what has become of this one
-		case errors.Is(err, nats.ErrNoResponders) && !late && pause(ctx, retryPause) == nil:
+		case noLeader(err) && !late && pause(ctx, retryPause) == nil:
 			continue
 		}
 		return runnel.Cursor{}, err
@@ -83,18 +84,22 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 // try publishes once. The sequence is zero if others were first.
 func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
 	seq, err := a.engine.conn.publish(ctx, a.subject, body, a.last, nil)
-	switch {
-	case err == nil:
+	if err == nil {
 		// Had an unsure one been stored, this would be a conflict; now none
 		// ever will be.
 		a.before, a.last, a.unsure = a.last, seq, nil
-	case errors.Is(err, errConflict):
-		return a.catchUp(ctx, body, check)
-	case errors.Is(err, errNoAnswer), ctx.Err() != nil:
-		a.unsure = append(a.unsure, unsure{a.last, body})
+		return seq, nil
 	}
-	return seq, err
+	if u := (unsure{a.last, body}); !slices.ContainsFunc(a.unsure, u.equal) {
+		a.unsure = append(a.unsure, u)
+	}
+	if errors.Is(err, errConflict) {
+		return a.catchUp(ctx, body, check)
+	}
+	return 0, err
 }
+
+func (u unsure) equal(v unsure) bool { return u.expect == v.expect && bytes.Equal(u.body, v.body) }
 
 // pass goes on to the next message of the subject, and reports whether it is one
 // that was unsure. Others that expected to come where it stands never will.

@@ -3,6 +3,7 @@ package natslog
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 	headerExpect   = "Nats-Expected-Last-Subject-Sequence"
 	headerExpectOn = "Nats-Expected-Last-Subject-Sequence-Subject"
 	headerStatus   = "Status"
+	headerWriter   = "Runnel-Writer" // ours
 )
 
 // What the status header says. A stored message has none.
@@ -72,6 +74,7 @@ type message struct {
 	seq     uint64
 	prev    uint64 // what the subject ended with before; 0 also if all of that had expired
 	time    time.Time
+	writer  string // who appended it, in a cluster
 	data    []byte
 }
 
@@ -209,24 +212,49 @@ func (c *conn) publish(ctx context.Context, subject string, data []byte, expect 
 	return parseAck(answer.Data)
 }
 
-// put publishes until there is an answer. If a try without one was the one
-// that stored the data, the conflict of the next is with itself; and in a cluster
-// a server that no longer leads may refuse what the leader stores. Without an
-// expected sequence or a message id, the data may be stored twice.
+// put publishes until there is an answer. Without an expected sequence or a message
+// id, the data may be stored twice.
+//
+// A conflict may be with itself, if a try without an answer was the one that stored
+// the data. And in a cluster it may be nothing at all: see [appender].
 func (c *conn) put(ctx context.Context, stream, subject string, data []byte, expect uint64, header nats.Header) (seq uint64, err error) {
-	tries := 0
-	err = c.insist(ctx, func() error {
-		tries++
-		seq, err = c.publish(ctx, subject, data, expect, header)
-		return err
-	})
-	if errors.Is(err, errConflict) && (tries > 1 || c.remote) {
-		if m, err := c.last(ctx, stream, subject); err == nil && m.prev == expect && bytes.Equal(m.data, data) {
-			return m.seq, nil
+	tries, writer := 0, ""
+	if c.remote && expect != noSequence {
+		if header == nil {
+			header = make(nats.Header, 2)
 		}
+		writer = newWriter()
+		header[headerWriter] = []string{writer}
 	}
-	return seq, err
+	for end := time.Now().Add(callTimeout); ; {
+		err = c.insist(ctx, func() error {
+			tries++
+			seq, err = c.publish(ctx, subject, data, expect, header)
+			return err
+		})
+		if !errors.Is(err, errConflict) || tries == 1 && !c.remote {
+			return seq, err
+		}
+		m, lastErr := c.last(ctx, stream, subject)
+		switch {
+		case lastErr == nil && m.prev == expect && m.writer == writer && bytes.Equal(m.data, data):
+			return m.seq, nil
+		case lastErr != nil && !errors.Is(lastErr, errNone),
+			m.seq != expect, header[headerExpectOn] != nil,
+			time.Now().After(end), pause(ctx, retryPause) != nil:
+			return 0, err
+		}
+		// The subject ends as was expected: whoever refused does not know it.
+	}
 }
+
+// newWriter returns a name by which what is written can be told from the same that
+// others write.
+func newWriter() string { return rand.Text()[:writerLength] }
+
+// writerLength makes it unlikely enough that two who write to one subject have the
+// same name.
+const writerLength = 10
 
 // parseAck reads the answer to a publication. For every token there is one,
 // and nearly all end with the sequence, so those are spared encoding/json.

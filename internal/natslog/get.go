@@ -71,7 +71,7 @@ func (c *conn) getFromLeader(ctx context.Context, stream string, q query) (messa
 		if err != nil {
 			return message{}, fmt.Errorf("read the header: %w", err)
 		}
-		m.prev = number(h, headerExpect)
+		m.prev, m.writer = number(h, headerExpect), h.Get(headerWriter)
 	}
 	return m, nil
 }
@@ -94,6 +94,7 @@ func parseMessage(answer *nats.Msg) (message, error) {
 		seq:     number(answer.Header, headerSeq),
 		prev:    number(answer.Header, headerExpect),
 		time:    stored,
+		writer:  answer.Header.Get(headerWriter),
 		data:    answer.Data,
 	}, nil
 }

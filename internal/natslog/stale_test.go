@@ -31,7 +31,7 @@ func TestStaleLeader(t *testing.T) {
 	for _, subject := range []string{"runnel.log.s", "runnel.turn.>"} {
 		_, err = nc.Subscribe(subject, func(m *nats.Msg) {
 			refused.Add(1)
-			_ = m.Respond([]byte(`{"stream":"x","error":{"code":400,"err_code":10071,"description":"wrong last sequence: 1"},"seq":0}`))
+			_ = m.Respond([]byte(`{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 1"},"stream":"RUNNEL_LOG","seq":0}`))
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/wire"
 )
@@ -29,10 +31,13 @@ type appender struct {
 	last    uint64 // what the subject ended with when we last knew
 	before  uint64 // and before that
 	// unsure are publications of which no answer says that they were stored, but
-	// which may have been. A refusal proves nothing: it can be that of a server that
-	// was the leader before it was frozen, and does not know yet that it no longer is,
-	// while the leader has stored what it refuses.
+	// which may have been. In a cluster a refusal proves nothing: it can be that of
+	// a server that was the leader before it was frozen, and does not know yet that it
+	// no longer is, while the leader has stored what it refuses.
 	unsure []unsure
+	// header tells in a cluster what is ours from what others write: two may want to
+	// store the same. Nil if nothing is refused in vain.
+	header nats.Header
 }
 
 // An unsure publication can only be stored right after what it expected the
@@ -49,6 +54,9 @@ func (a *appender) begin(ctx context.Context) error {
 		err = nil
 	}
 	a.last = m.seq
+	if a.engine.conn.remote {
+		a.header = nats.Header{headerWriter: {newWriter()}}
+	}
 	return err
 }
 
@@ -83,17 +91,18 @@ func (a *appender) append(ctx context.Context, ev *runnel.Event, check func(*run
 
 // try publishes once. The sequence is zero if others were first.
 func (a *appender) try(ctx context.Context, body []byte, check func(*runnel.Event) error) (uint64, error) {
-	seq, err := a.engine.conn.publish(ctx, a.subject, body, a.last, nil)
+	seq, err := a.engine.conn.publish(ctx, a.subject, body, a.last, a.header)
 	if err == nil {
 		// Had an unsure one been stored, this would be a conflict; now none
 		// ever will be.
 		a.before, a.last, a.unsure = a.last, seq, nil
 		return seq, nil
 	}
-	if u := (unsure{a.last, body}); !slices.ContainsFunc(a.unsure, u.equal) {
+	conflict := errors.Is(err, errConflict)
+	if u := (unsure{a.last, body}); (!conflict || a.header != nil) && !slices.ContainsFunc(a.unsure, u.equal) {
 		a.unsure = append(a.unsure, u)
 	}
-	if errors.Is(err, errConflict) {
+	if conflict {
 		return a.catchUp(ctx, body, check)
 	}
 	return 0, err
@@ -105,7 +114,7 @@ func (u unsure) equal(v unsure) bool { return u.expect == v.expect && bytes.Equa
 // that was unsure. Others that expected to come where it stands never will.
 func (a *appender) pass(m message) (ours bool) {
 	a.unsure = slices.DeleteFunc(a.unsure, func(u unsure) bool {
-		ours = ours || u.expect == m.prev && bytes.Equal(u.body, m.data)
+		ours = ours || u.expect == m.prev && m.writer == a.header.Get(headerWriter) && bytes.Equal(u.body, m.data)
 		return u.expect < m.seq
 	})
 	a.before, a.last = a.last, m.seq

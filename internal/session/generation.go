@@ -255,7 +255,14 @@ func (g *generation) claim(ctx context.Context, model string) error {
 		if err != nil {
 			return err
 		}
-		if now.State.Ended() || now.Attempt != g.run.Attempt {
+		switch {
+		case now.Attempt == next.Attempt && now.Owner == next.Owner && next.Owner != "" && !now.State.Ended():
+			g.run = now // the claim was stored, and the answer to it lost
+			if g.run.Cancel {
+				g.interrupt(errStopped)
+			}
+			return nil
+		case now.State.Ended() || now.Attempt != g.run.Attempt:
 			return errFenced
 		}
 		next = now

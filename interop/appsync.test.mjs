@@ -410,6 +410,7 @@ test('Amplify publishes to a channel, and listens to one', LIMIT, async (t) => {
     API: { Events: { endpoint: `HTTP://localhost:${portOf(gateway)}/event`, region: 'us-east-1', defaultAuthMode: 'apiKey', apiKey: 'da2-any' } },
   });
   const channel = await events.connect('/default/chat');
+  defer(t, () => channel.close());
   const heard = [];
   channel.subscribe({ next: ({ event }) => heard.push(event), error: (err) => heard.push(err) });
   const sent = [];
@@ -429,12 +430,13 @@ test('Amplify publishes to a channel, and listens to one', LIMIT, async (t) => {
   const session = `channel-${Date.now()}`;
   const answer = new Answer();
   const log = await events.connect(`/sessions/${session}`);
+  defer(t, () => log.close());
   log.subscribe({ next: ({ event }) => answer.apply(event), error: (err) => assert.fail(err) });
+  // Nothing tells when Amplify has subscribed, and an answer that has ended by then is not shown.
+  await until('it has subscribed', async () => /^runnel_sessions_read [1-9]/m.test(await (await fetch(`${gateway.url}/metrics`)).text()));
   await submit(gateway, session, 'What is a log?');
   await until('the answer ends', () => answer.end);
   assert.equal(answer.text, (await transcript(gateway, session)).turns[0].text);
-  log.close();
-  channel.close();
 });
 
 test('channels of Amplify, one of them late, are cut off in the middle, and go on', LIMIT, async (t) => {

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	minMinor      = 11 // of version 2: batched direct gets
+	minMinor      = 12 // of version 2: counters
 	reconnectWait = 250 * time.Millisecond
 	// A server that is not heard of for three pings is left for another one.
 	pingInterval = 2 * time.Second

@@ -3,8 +3,10 @@ package appsync_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/runnelhq/runnel"
 	"github.com/runnelhq/runnel/internal/transport/appsync"
@@ -76,6 +78,11 @@ func TestHandoverIsNotStale(t *testing.T) {
 	r.tell(t, m, "s", "a", "b", "c", "d", "e", "f")
 	c.expect(message(uuid, "s", "abcdef"))
 	crash.leave(c, 1)
+	for end := time.Now().Add(patience); one.door.Remembered() > 0; runtime.Gosched() { // it hears of it a moment later
+		if time.Now().After(end) {
+			t.Fatal("the first node still knows where the subscription was")
+		}
+	}
 
 	c = one.take(t)
 	c.expect(message(uuid, "s", "#START_STREAM#"))

@@ -50,7 +50,7 @@ e2e: build ## the real binary, killed and resumed
 	$(GO) test -count=1 -timeout 10m ./e2e/...
 
 interop: build client-ts interop/node_modules/.package-lock.json ## real clients and servers that nobody here wrote (needs node, npm, python3-boto3 and chromium)
-	cd interop && node --test --test-force-exit --test-concurrency=1
+	cd interop && node --test --test-force-exit --test-concurrency=3
 
 aws: ## deploy/aws, held to the types of Terraform, CloudFormation and SAM
 	@command -v terraform >/dev/null || echo 'terraform is not installed: what it says itself of deploy/aws is NOT checked'

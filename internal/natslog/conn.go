@@ -236,15 +236,17 @@ func (c *conn) put(ctx context.Context, stream, subject string, data []byte, exp
 			return seq, err
 		}
 		m, lastErr := c.last(ctx, stream, subject)
-		switch {
-		case lastErr == nil && m.prev == expect && m.writer == writer && bytes.Equal(m.data, data):
+		if lastErr == nil && m.prev == expect && m.writer == writer && bytes.Equal(m.data, data) {
 			return m.seq, nil
-		case lastErr != nil && !errors.Is(lastErr, errNone),
-			m.seq != expect, header[headerExpectOn] != nil,
-			time.Now().After(end), pause(ctx, retryPause) != nil:
+		}
+		known := lastErr == nil || errors.Is(lastErr, errNone)
+		if !known || m.seq != expect || header[headerExpectOn] != nil || time.Now().After(end) {
 			return 0, err
 		}
 		// The subject ends as was expected: whoever refused does not know it.
+		if pause(ctx, retryPause) != nil {
+			return 0, err
+		}
 	}
 }
 

@@ -22,8 +22,8 @@ const stillHeld = "held"
 // workerName is under which name a node is asked about its generations.
 func workerName(node string) string { return "worker " + node }
 
-// tellHolders answers other nodes until ctx is done.
-func (s *Service) tellHolders(ctx context.Context) error {
+// tellHeld tells other nodes, until ctx is done, whether this one runs a generation.
+func (s *Service) tellHeld(ctx context.Context) error {
 	return s.engine.Answer(ctx, workerName(s.cfg.Node), nil, func(_ context.Context, gen []byte) []byte {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -84,7 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if !s.cfg.Idle {
 		background.Go(func() error {
 			defer stopTaking() // nothing is begun that others would take for abandoned
-			return s.tellHolders(work)
+			return s.tellHeld(work)
 		})
 	}
 
